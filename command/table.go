@@ -1,0 +1,192 @@
+package command
+
+import (
+	"encoding/binary"
+	"fmt"
+	"math/bits"
+
+	"synap/resp"
+)
+
+// Command is an executable row: a command, a container or a subcommand.
+type Command struct {
+	*Row
+	ID       int        // dense over all commands and subcommands of the Table
+	Parent   *Command   // the container of a subcommand, else nil
+	FullName string     // "get", "config|get"
+	Subs     []*Command // in the rows' order
+
+	subs   index
+	oneKey int // argument index of the only key, 0 if keys are found otherwise
+}
+
+// Table finds commands by name. It is immutable after NewTable and safe for
+// concurrent use.
+type Table struct {
+	top   index
+	all   []*Command
+	names []*Command
+}
+
+// Rows returns the rows of every family of this package.
+func Rows() []Row {
+	var all []Row
+	for _, family := range [][]Row{stringRows(), keyRows()} {
+		all = append(all, family...)
+	}
+	return all
+}
+
+// NewTable builds the table of rows, numbering commands and their subcommands
+// in order. It panics on a name that is doubled, empty, over 24 bytes or not
+// lower case: rows are written by programmers, not by users.
+func NewTable(rows []Row) *Table {
+	t := &Table{}
+	for i := range rows {
+		c := t.add(&rows[i], nil)
+		for j := range rows[i].Subs {
+			c.Subs = append(c.Subs, t.add(&rows[i].Subs[j], c))
+		}
+		c.subs = newIndex(c.Subs)
+		t.names = append(t.names, c)
+	}
+	t.top = newIndex(t.names)
+	return t
+}
+
+func (t *Table) add(r *Row, parent *Command) *Command {
+	c := &Command{Row: r, ID: len(t.all), Parent: parent, FullName: r.Name}
+	if parent != nil {
+		c.FullName = parent.Name + "|" + r.Name
+	}
+	if len(r.Keys) == 1 && r.FindKeys == nil && len(r.Subs) == 0 {
+		if k := &r.Keys[0]; k.Begin > 0 && k.Last == 0 && !k.NumKeys {
+			c.oneKey = k.Begin
+		}
+	}
+	t.all = append(t.all, c)
+	return c
+}
+
+// Lookup finds a command or container by name, ignoring ASCII case; nil if
+// there is none.
+func (t *Table) Lookup(name []byte) *Command { return t.top.find(name) }
+
+// Sub finds a subcommand of the container c, ignoring case; nil if there is none.
+func (c *Command) Sub(name []byte) *Command { return c.subs.find(name) }
+
+// All returns every command and subcommand; All()[i].ID is i.
+func (t *Table) All() []*Command { return t.all }
+
+// Top returns commands and containers without the subcommands.
+func (t *Table) Top() []*Command { return t.names }
+
+// Resolve finds what a request runs: the command, or the subcommand when a
+// container has arguments. Arity is not checked.
+func (t *Table) Resolve(args [][]byte) (*Command, resp.Error) {
+	c := t.top.find(args[0])
+	if c == nil {
+		return nil, resp.UnknownCommand(args)
+	}
+	if len(c.Subs) == 0 || len(args) == 1 {
+		return c, ""
+	}
+	if sub := c.subs.find(args[1]); sub != nil {
+		return sub, ""
+	}
+	return nil, resp.UnknownSubcommand(c.Name, args[1])
+}
+
+// ArityOK tells whether a request of n arguments, name included, fits.
+func (c *Command) ArityOK(n int) bool {
+	if c.Arity < 0 {
+		return n >= -c.Arity
+	}
+	return n == c.Arity
+}
+
+// maxName is the longest name an index can hold.
+const maxName = 24
+
+// index is an open-addressed hash table from folded names. A name's bytes fit
+// into three words that overlap, so that equal words and lengths mean equal
+// names and no byte loop is needed.
+type index struct {
+	slots []indexSlot
+	shift uint
+}
+
+type indexSlot struct {
+	w   [3]uint64
+	n   int
+	cmd *Command
+}
+
+func newIndex(cmds []*Command) index {
+	if len(cmds) == 0 {
+		return index{}
+	}
+	width := bits.Len(uint(4*len(cmds) - 1))
+	x := index{slots: make([]indexSlot, 1<<width), shift: uint(64 - width)}
+	for _, c := range cmds {
+		if len(c.Name) == 0 || len(c.Name) > maxName || x.find([]byte(c.Name)) != nil {
+			panic(fmt.Sprintf("command: bad or doubled name %q", c.FullName))
+		}
+		w := nameWords([]byte(c.Name))
+		i := x.slot(&w, len(c.Name))
+		for x.slots[i].cmd != nil {
+			i = (i + 1) & (len(x.slots) - 1)
+		}
+		x.slots[i] = indexSlot{w, len(c.Name), c}
+	}
+	return x
+}
+
+func (x *index) slot(w *[3]uint64, n int) int {
+	const odd = 0x9E3779B97F4A7C15 // 2^64 divided by the golden ratio
+	h := (w[0] ^ bits.RotateLeft64(w[1], 23) ^ bits.RotateLeft64(w[2], 47) ^ uint64(n)) * odd
+	return int(h >> x.shift)
+}
+
+func (x *index) find(name []byte) *Command {
+	if len(name) == 0 || len(name) > maxName || len(x.slots) == 0 {
+		return nil
+	}
+	w := nameWords(name)
+	for i := x.slot(&w, len(name)); ; i = (i + 1) & (len(x.slots) - 1) {
+		s := &x.slots[i]
+		if s.cmd == nil || s.w == w && s.n == len(name) {
+			return s.cmd
+		}
+	}
+}
+
+// nameWords loads 1 to maxName bytes, in lower case.
+func nameWords(b []byte) (w [3]uint64) {
+	switch n := len(b); {
+	case n >= 8:
+		w[0] = lowerWord(binary.LittleEndian.Uint64(b))
+		if n > 8 {
+			w[1] = lowerWord(binary.LittleEndian.Uint64(b[n-8:]))
+		}
+		if n > 16 {
+			w[2] = lowerWord(binary.LittleEndian.Uint64(b[8:]))
+		}
+	case n >= 4:
+		lo, hi := binary.LittleEndian.Uint32(b), binary.LittleEndian.Uint32(b[n-4:])
+		w[0] = lowerWord(uint64(lo) | uint64(hi)<<32)
+	default:
+		w[0] = lowerWord(uint64(b[0]) | uint64(b[n/2])<<8 | uint64(b[n-1])<<16)
+	}
+	return w
+}
+
+// lowerWord turns the ASCII capitals among eight bytes into small letters.
+func lowerWord(x uint64) uint64 {
+	const ones = 0x0101010101010101
+	low := x & (0x7F * ones)
+	fromA := low + (0x80-'A')*ones
+	pastZ := low + (0x7F-'Z')*ones
+	capital := (fromA &^ pastZ) & ^x & (0x80 * ones)
+	return x | capital>>2
+}
