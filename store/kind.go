@@ -1,0 +1,70 @@
+package store
+
+import "errors"
+
+// Kind is the type of a value.
+type Kind uint8
+
+// The kinds of values; KindNone is that of an absent key.
+const (
+	KindNone Kind = iota
+	KindString
+	KindList
+	KindSet
+	KindZSet
+	KindHash
+	KindStream
+	KindQueue
+)
+
+var kindNames = [...]string{"none", "string", "list", "set", "zset", "hash", "stream", "queue"}
+
+// String returns the word the TYPE command answers.
+func (k Kind) String() string { return kindNames[k&7] }
+
+// Access says what a look-up leaves behind.
+type Access uint8
+
+const (
+	Peek  Access = iota // nothing
+	Read                // the access clock and the hit or miss counter
+	Write               // the access clock
+)
+
+// Effect is what a change did to its key.
+type Effect uint8
+
+const (
+	Created     Effect = iota // the key did not exist before
+	Changed                   // the value or the expiry changed
+	Overwritten               // the value was replaced by one of another kind
+	Emptied                   // the collection lost its last element and was removed
+	Deleted                   // removed by a command
+	Expired                   // removed because its time had come
+	Evicted                   // removed to free memory
+	Flushed                   // the whole database was emptied
+)
+
+// Change is one line of a transaction's change list.
+type Change struct {
+	DB     int
+	Key    []byte // a copy, valid until the transaction's next Begin; nil when Flushed
+	Kind   Kind
+	Effect Effect
+	Event  string // name of the keyspace event
+}
+
+// Object is a value that lives on the Go heap because it is large.
+type Object interface {
+	Kind() Kind
+	Len() int     // elements
+	Bytes() int64 // memory held, by the object's own account
+	Clone() Object
+}
+
+var (
+	// ErrWrongType is returned when the key holds another kind of value.
+	ErrWrongType = errors.New("store: wrong kind of value")
+	// ErrTooLarge is returned when a string would pass Options.MaxString.
+	ErrTooLarge = errors.New("store: string too large")
+)
