@@ -1,0 +1,287 @@
+package resp
+
+import "strings"
+
+// Error is an error reply without its leading '-': a prefix word, a space and a
+// text, in the words of Redis 7.2.
+type Error string
+
+func (e Error) Error() string { return string(e) }
+
+// Prefix returns the first word: "ERR", "WRONGTYPE", "NOAUTH" …
+func (e Error) Prefix() string { return errorPrefix(string(e)) }
+
+func errorPrefix(text string) string {
+	if i := strings.IndexByte(text, ' '); i >= 0 {
+		return text[:i]
+	}
+	return text
+}
+
+// Every error text of the server stands in this file, once.
+const (
+	// Arguments.
+	ErrSyntax            Error = "ERR syntax error"
+	ErrNotInteger        Error = "ERR value is not an integer or out of range"
+	ErrNotFloat          Error = "ERR value is not a valid float"
+	ErrOutOfRange        Error = "ERR value is out of range"
+	ErrNotPositive       Error = "ERR value is out of range, must be positive"
+	ErrOffsetRange       Error = "ERR offset is out of range"
+	ErrIndexRange        Error = "ERR index out of range"
+	ErrNumKeys           Error = "ERR numkeys should be greater than 0"
+	ErrNumKeysNegative   Error = "ERR Number of keys can't be negative"
+	ErrNumKeysTooBig     Error = "ERR Number of keys can't be greater than number of args"
+	ErrCountPositive     Error = "ERR count should be greater than 0"
+	ErrCountNegative     Error = "ERR COUNT can't be negative"
+	ErrMaxLenNegative    Error = "ERR MAXLEN can't be negative"
+	ErrRank              Error = "ERR RANK can't be zero: use 1 to start from the first match, 2 from the second ... or use negative to start from the end of the list"
+	ErrRankRange         Error = "ERR value is out of range, value must between -9223372036854775807 and 9223372036854775807"
+	ErrInvalidCursor     Error = "ERR invalid cursor"
+	ErrTimeout           Error = "ERR timeout is not a float or out of range"
+	ErrTimeoutInteger    Error = "ERR timeout is not an integer or out of range"
+	ErrTimeoutNegative   Error = "ERR timeout is negative"
+	ErrTimeoutRange      Error = "ERR timeout is out of range"
+	ErrInvalidExpireTime Error = "ERR invalid expire time"
+
+	// Keys and values.
+	ErrWrongType          Error = "WRONGTYPE Operation against a key holding the wrong kind of value"
+	ErrNoSuchKey          Error = "ERR no such key"
+	ErrOverflow           Error = "ERR increment or decrement would overflow"
+	ErrDecrOverflow       Error = "ERR decrement would overflow"
+	ErrNaNOrInf           Error = "ERR increment would produce NaN or Infinity"
+	ErrScoreNaN           Error = "ERR resulting score is not a number (NaN)"
+	ErrStringTooLong      Error = "ERR string exceeds maximum allowed size (proto-max-bulk-len)"
+	ErrSameObject         Error = "ERR source and destination objects are the same"
+	ErrDBIndex            Error = "ERR DB index is out of range"
+	ErrInvalidDBIndex     Error = "ERR invalid DB index"
+	ErrInvalidFirstDB     Error = "ERR invalid first DB index"
+	ErrInvalidSecondDB    Error = "ERR invalid second DB index"
+	ErrNXWithXXGTLT       Error = "ERR NX and XX, GT or LT options at the same time are not compatible"
+	ErrGTWithLT           Error = "ERR GT and LT options at the same time are not compatible"
+	ErrRestoreKeyBusy     Error = "BUSYKEY Target key name already exists."
+	ErrRestorePayload     Error = "ERR DUMP payload version or checksum are wrong"
+	ErrRestoreBadData     Error = "ERR Bad data format"
+	ErrRestoreTTL         Error = "ERR Invalid TTL value, must be >= 0"
+	ErrRestoreIdle        Error = "ERR Invalid IDLETIME value, must be >= 0"
+	ErrRestoreFreq        Error = "ERR Invalid FREQ value, must be >= 0 and <= 255"
+	ErrNoLFU              Error = "ERR An LFU maxmemory policy is not selected, access frequency not tracked. Please note that when switching between policies at runtime LRU and LFU data will take some time to adjust."
+	ErrLFU                Error = "ERR An LFU maxmemory policy is selected, idle time not tracked. Please note that when switching between policies at runtime LRU and LFU data will take some time to adjust."
+	ErrLCSLenIdx          Error = "ERR If you want both the length and indexes, please just use IDX."
+	ErrLCSNotString       Error = "ERR The specified keys must contain string values"
+	ErrBitValue           Error = "ERR bit is not an integer or out of range"
+	ErrBitOffset          Error = "ERR bit offset is not an integer or out of range"
+	ErrBitPosBit          Error = "ERR The bit argument must be 1 or 0."
+	ErrBitfieldType       Error = "ERR Invalid bitfield type. Use something like i16 u8. Note that u64 is not supported but i64 is."
+	ErrBitfieldOverflow   Error = "ERR Invalid OVERFLOW type specified"
+	ErrBitfieldRO         Error = "ERR BITFIELD_RO only supports the GET subcommand"
+	ErrBitopNot           Error = "ERR BITOP NOT must be called with a single source key."
+	ErrSortWithStore      Error = "ERR One or more scores can't be converted into double"
+	ErrInvalidScanType    Error = "ERR unknown type name"
+	ErrHashNotInteger     Error = "ERR hash value is not an integer"
+	ErrHashNotFloat       Error = "ERR hash value is not a float"
+	ErrMinMaxNotFloat     Error = "ERR min or max is not a float"
+	ErrMinMaxNotLex       Error = "ERR min or max not valid string range item"
+	ErrInvalidHLL         Error = "WRONGTYPE Key is not a valid HyperLogLog string value."
+	ErrCorruptHLL         Error = "INVALIDOBJ Corrupted HLL object detected"
+	ErrListLimit          Error = "ERR Number of elements exceeds the limit of a list"
+	ErrKeyTooLong         Error = "ERR key exceeds maximum allowed size"
+	ErrValueTooLarge      Error = "ERR value exceeds maximum allowed size"
+	ErrWeightNotFloat     Error = "ERR weight value is not a float"
+	ErrLimitNegative      Error = "ERR LIMIT can't be negative"
+	ErrXXAndNX            Error = "ERR XX and NX options at the same time are not compatible"
+	ErrGTLTNX             Error = "ERR GT, LT, and/or NX options at the same time are not compatible"
+	ErrIncrPair           Error = "ERR INCR option supports a single increment-element pair"
+	ErrGeoUnit            Error = "ERR unsupported unit provided. please use M, KM, FT, MI"
+	ErrLimitNeedsByScore  Error = "ERR syntax error, LIMIT is only supported in combination with either BYSCORE or BYLEX"
+	ErrWithScoresAndByLex Error = "ERR syntax error, WITHSCORES not supported in combination with BYLEX"
+
+	// Streams.
+	ErrStreamID             Error = "ERR Invalid stream ID specified as stream command argument"
+	ErrStreamIDSmaller      Error = "ERR The ID specified in XADD is equal or smaller than the target stream top item"
+	ErrStreamIDZero         Error = "ERR The ID specified in XADD must be greater than 0-0"
+	ErrStreamExhausted      Error = "ERR The stream has exhausted the last possible ID, unable to add more items"
+	ErrStreamElementLarge   Error = "ERR Elements are too large to be stored"
+	ErrStreamLimitApprox    Error = "ERR syntax error, LIMIT cannot be used without the special ~ option"
+	ErrStreamLimitNegative  Error = "ERR The LIMIT argument must be >= 0."
+	ErrStreamMaxLenNegative Error = "ERR The MAXLEN argument must be >= 0."
+	ErrStreamTrimTwice      Error = "ERR syntax error, MAXLEN and MINID options at the same time are not compatible"
+	ErrStreamTrimNone       Error = "ERR syntax error, XTRIM must be called with a trimming strategy"
+	ErrStreamLimitNoTrim    Error = "ERR syntax error, LIMIT cannot be used without specifying a trimming strategy"
+	ErrStreamKeyMissing     Error = "ERR The XGROUP subcommand requires the key to exist. Note that for CREATE you may want to use the MKSTREAM option to create an empty stream automatically."
+	ErrBusyGroup            Error = "BUSYGROUP Consumer Group name already exists"
+	ErrInvalidStart         Error = "ERR invalid start ID for the interval"
+	ErrInvalidEnd           Error = "ERR invalid end ID for the interval"
+	ErrSetIDSmaller         Error = "ERR The ID specified in XSETID is smaller than the target stream top item"
+	ErrSetIDMaxDeleted      Error = "ERR The ID specified in XSETID is smaller than the provided max_deleted_entry_id"
+	ErrSetIDMaxDeletedCur   Error = "ERR The ID specified in XSETID is smaller than current max_deleted_entry_id"
+	ErrSetIDLength          Error = "ERR The entries_added specified in XSETID is smaller than the target stream length"
+	ErrEntriesAddedPositive Error = "ERR entries_added must be positive"
+	ErrEntriesReadNegative  Error = "ERR value for ENTRIESREAD must be positive or -1"
+	ErrMinIdle              Error = "ERR Invalid min-idle-time argument for XCLAIM"
+	ErrMinIdleAuto          Error = "ERR Invalid min-idle-time argument for XAUTOCLAIM"
+	ErrClaimIdle            Error = "ERR Invalid IDLE option argument for XCLAIM"
+	ErrClaimTime            Error = "ERR Invalid TIME option argument for XCLAIM"
+	ErrClaimRetryCount      Error = "ERR Invalid RETRYCOUNT option argument for XCLAIM"
+	ErrCountMustBePositive  Error = "ERR COUNT must be > 0"
+	ErrXReadGroupOnly       Error = "ERR The GROUP option is only supported by XREADGROUP. You called XREAD instead."
+	ErrXReadNoAckOnly       Error = "ERR The NOACK option is only supported by XREADGROUP. You called XREAD instead."
+	ErrXReadGroupMissing    Error = "ERR Missing GROUP option for XREADGROUP"
+	ErrXReadGreater         Error = "ERR The > ID can be specified only when calling XREADGROUP using the GROUP <group> <consumer> option."
+	ErrXReadGroupDollar     Error = "ERR The $ ID is meaningless in the context of XREADGROUP: you want to read the history of this consumer by specifying a proper ID, or use the > ID to get new messages. The $ ID would just return an empty result set."
+	ErrXReadUnbalanced      Error = "ERR Unbalanced 'xread' list of streams: for each stream key an ID or '$' must be specified."
+	ErrXReadGroupUnbalanced Error = "ERR Unbalanced 'xreadgroup' list of streams: for each stream key an ID or '>' must be specified."
+
+	// Authentication, permissions and state.
+	ErrNoAuth           Error = "NOAUTH Authentication required."
+	ErrNoAuthHello      Error = "NOAUTH HELLO must be called with the client already authenticated, otherwise the HELLO <proto> AUTH <user> <pass> option can be used to authenticate the client and select the RESP protocol version at the same time"
+	ErrWrongPass        Error = "WRONGPASS invalid username-password pair or user is disabled."
+	ErrNoPassword       Error = "ERR AUTH <password> called without any password configured for the default user. Are you sure your configuration is correct?"
+	ErrNoProto          Error = "NOPROTO unsupported protocol version"
+	ErrProtoNotInteger  Error = "ERR Protocol version is not an integer or out of range"
+	ErrOOM              Error = "OOM command not allowed when used memory > 'maxmemory'."
+	ErrLoading          Error = "LOADING Redis is loading the dataset in memory"
+	ErrReadOnly         Error = "READONLY You can't write against a read only replica."
+	ErrNoReplicas       Error = "NOREPLICAS Not enough good replicas to write."
+	ErrMasterDown       Error = "MASTERDOWN Link with MASTER is down and replica-serve-stale-data is set to 'no'."
+	ErrMisconf          Error = "MISCONF Redis is configured to save RDB snapshots, but it's currently unable to persist to disk. Commands that may modify the data set are disabled, because this instance is configured to report errors during writes if RDB snapshotting fails (stop-writes-on-bgsave-error option). Please check the Redis logs for details about the RDB error."
+	ErrBusyScript       Error = "BUSY Redis is busy running a script. You can only call SCRIPT KILL or SHUTDOWN NOSAVE."
+	ErrNoPerm           Error = "NOPERM No permissions to access a key"
+	ErrInternal         Error = "ERR internal error"
+	ErrMaxClients       Error = "ERR max number of clients reached"
+	ErrShutdown         Error = "ERR Errors trying to SHUTDOWN. Check logs."
+	ErrShutdownNone     Error = "ERR No shutdown in progress."
+	ErrClusterDisabled  Error = "ERR This instance has cluster support disabled"
+	ErrDebugDisallowed  Error = "ERR DEBUG command not allowed. If the enable-debug-command option is set to \"local\", you can run it from a local connection, otherwise you need to set this option in the configuration file, and then restart the server."
+	ErrModuleDisallowed Error = "ERR MODULE command not allowed. If the enable-module-command option is set to \"local\", you can run it from a local connection, otherwise you need to set this option in the configuration file, and then restart the server."
+
+	// Transactions.
+	ErrNestedMulti      Error = "ERR MULTI calls can not be nested"
+	ErrExecNoMulti      Error = "ERR EXEC without MULTI"
+	ErrDiscardNoMulti   Error = "ERR DISCARD without MULTI"
+	ErrWatchInMulti     Error = "ERR WATCH inside MULTI is not allowed"
+	ErrExecAbort        Error = "EXECABORT Transaction discarded because of previous errors."
+	ErrNotInTransaction Error = "ERR Command not allowed inside a transaction"
+
+	// Connection, CLIENT, HELLO, COMMAND, CONFIG.
+	ErrClientName         Error = "ERR Client names cannot contain spaces, newlines or special characters."
+	ErrNoSuchClient       Error = "ERR No such client"
+	ErrNoSuchClientID     Error = "ERR Invalid client ID"
+	ErrClientIDInvalid    Error = "ERR client-id should be greater than 0"
+	ErrNoSuchUser         Error = "ERR No such user"
+	ErrUnblockReason      Error = "ERR CLIENT UNBLOCK reason should be TIMEOUT or ERROR"
+	ErrUnblocked          Error = "UNBLOCKED client unblocked via CLIENT UNBLOCK"
+	ErrPauseMode          Error = "ERR CLIENT PAUSE mode must be WRITE or ALL"
+	ErrTrackingOff        Error = "ERR CLIENT CACHING can be called only when the client is in tracking mode with OPTIN or OPTOUT mode enabled"
+	ErrCachingYes         Error = "ERR CLIENT CACHING YES is only valid when tracking is enabled in OPTIN mode."
+	ErrCachingNo          Error = "ERR CLIENT CACHING NO is only valid when tracking is enabled in OPTOUT mode."
+	ErrRedirectMissing    Error = "ERR The client ID you want redirect to does not exist"
+	ErrTrackingPrefix     Error = "ERR PREFIX option requires BCAST mode to be enabled"
+	ErrTrackingOptBoth    Error = "ERR You can't specify both OPTIN mode and OPTOUT mode"
+	ErrTrackingOptBcast   Error = "ERR OPTIN and OPTOUT are not compatible with BCAST"
+	ErrTrackingSwitch     Error = "ERR You can't switch BCAST mode on/off before disabling tracking for this client, and then re-enabling it with a different mode."
+	ErrTrackingSwitchOpt  Error = "ERR You can't switch OPTIN/OPTOUT mode before disabling tracking for this client, and then re-enabling it with a different mode."
+	ErrInvalidCommandName Error = "ERR Invalid command specified"
+	ErrInvalidArgCount    Error = "ERR Invalid number of arguments specified for command"
+	ErrNoKeyArguments     Error = "ERR The command has no key arguments"
+	ErrNoConfigFile       Error = "ERR The server is running without a config file"
+	ErrMonitorDenied      Error = "ERR MONITOR isn't allowed for DENY BLOCKING client"
+	ErrMemoryUsageSamples Error = "ERR SAMPLES value is out of range, must be positive"
+	ErrSlowlogCount       Error = "ERR count should be greater than or equal to -1"
+	ErrLatencyNone        Error = "ERR No samples available for event"
+	ErrOutputLimit        Error = "ERR reply exceeds client-output-buffer-limit"
+)
+
+// Denied is sent to a peer that protected mode refuses.
+const Denied Error = "DENIED Running in protected mode because protected mode is enabled and no password is set for the default user. " +
+	"In this mode connections are only accepted from the loopback interface. " +
+	"If you want to connect from external computers, you may adopt one of the following solutions: " +
+	"1) Just disable protected mode sending the command 'CONFIG SET protected-mode no' from the loopback interface by connecting from the same host the server is running, " +
+	"however MAKE SURE it's not publicly accessible from internet if you do so. Use CONFIG REWRITE to make this change permanent. " +
+	"2) Alternatively you can just disable the protected mode by editing the configuration file, and setting the protected mode option to 'no', and then restarting the server. " +
+	"3) If you started the server manually just for testing, restart it with the '--protected-mode no' option. " +
+	"4) Set up an authentication password for the default user. " +
+	"NOTE: You only need to do one of the above things in order for the server to start accepting connections from the outside."
+
+// WrongArity is the answer to a wrong number of arguments; a subcommand's name
+// is "client|kill".
+func WrongArity(name string) Error {
+	return Error("ERR wrong number of arguments for '" + name + "' command")
+}
+
+// maxQuoted is how many bytes of a name, and of all quoted arguments together,
+// an error repeats.
+const maxQuoted = 128
+
+// UnknownCommand repeats the name and the beginning of the arguments, each cut
+// at 128 bytes and at a NUL as Redis' printf does.
+func UnknownCommand(args [][]byte) Error {
+	b := make([]byte, 0, 256)
+	b = append(b, "ERR unknown command '"...)
+	b = appendQuoted(b, args[0], maxQuoted)
+	b = append(b, "', with args beginning with: "...)
+	start := len(b)
+	for _, arg := range args[1:] {
+		left := maxQuoted - (len(b) - start)
+		if left <= 0 {
+			break
+		}
+		b = append(b, '\'')
+		b = appendQuoted(b, arg, left)
+		b = append(b, '\'', ' ')
+	}
+	return Error(oneLine(string(b)))
+}
+
+// UnknownSubcommand is the answer of a container command such as CONFIG.
+func UnknownSubcommand(container string, sub []byte) Error {
+	b := append(make([]byte, 0, 192), "ERR unknown subcommand '"...)
+	b = appendQuoted(b, sub, maxQuoted)
+	b = append(b, "'. Try "...)
+	b = append(b, strings.ToUpper(container)...)
+	b = append(b, " HELP."...)
+	return Error(oneLine(string(b)))
+}
+
+// InvalidExpire is the answer to an expiry that is not positive or overflows.
+func InvalidExpire(name string) Error {
+	return Error("ERR invalid expire time in '" + name + "' command")
+}
+
+// NoGroup is the answer of XREADGROUP, XACK's relatives and XINFO where key or
+// group does not exist; command is "XREADGROUP" or empty.
+func NoGroup(key, group []byte, command string) Error {
+	switch command {
+	case "XREADGROUP":
+		return Error(oneLine("NOGROUP No such key '" + string(key) + "' or consumer group '" + string(group) + "' in XREADGROUP with GROUP option"))
+	case "XINFO", "XGROUP":
+		return Error(oneLine("NOGROUP No such consumer group '" + string(group) + "' for key name '" + string(key) + "'"))
+	}
+	return Error(oneLine("NOGROUP No such key '" + string(key) + "' or consumer group '" + string(group) + "'"))
+}
+
+// SubscribeContext is the answer to a command that RESP2 subscribers may not use.
+func SubscribeContext(name string) Error {
+	return Error("ERR Can't execute '" + name + "': only (P|S)SUBSCRIBE / (P|S)UNSUBSCRIBE / PING / QUIT / RESET are allowed in this context")
+}
+
+// appendQuoted appends at most n bytes of s, up to its first NUL.
+func appendQuoted(b, s []byte, n int) []byte {
+	for i := 0; i < len(s) && i < n && s[i] != 0; i++ {
+		b = append(b, s[i])
+	}
+	return b
+}
+
+// oneLine replaces CR and LF by spaces, so that no argument can end a reply early.
+func oneLine(s string) string {
+	if strings.IndexByte(s, '\r') < 0 && strings.IndexByte(s, '\n') < 0 {
+		return s
+	}
+	b := []byte(s)
+	for i, c := range b {
+		if c == '\r' || c == '\n' {
+			b[i] = ' '
+		}
+	}
+	return string(b)
+}
