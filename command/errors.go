@@ -17,7 +17,7 @@ func translate(err error) resp.Error {
 	case errors.Is(err, store.ErrWrongType):
 		return resp.ErrWrongType
 	case errors.Is(err, store.ErrTooLarge):
-		return resp.ErrTooLarge
+		return resp.ErrStringTooLong
 	}
 	return resp.Error("ERR internal error: " + err.Error())
 }

@@ -98,3 +98,17 @@ func (k *KeySpec) begin(args [][]byte) int {
 	}
 	return 0
 }
+
+// oneKey is the spec of a command whose only key is its first argument.
+func oneKey(flags KeyFlags) []KeySpec { return []KeySpec{{Flags: flags, Begin: 1}} }
+
+// allKeys is the spec of a command whose arguments are keys, or groups of step
+// arguments that begin with a key.
+func allKeys(flags KeyFlags, step int) []KeySpec {
+	return []KeySpec{{Flags: flags, Begin: 1, Last: -1, Step: step}}
+}
+
+// twoKeys is the spec of a source and a destination.
+func twoKeys(source, destination KeyFlags) []KeySpec {
+	return []KeySpec{{Flags: source, Begin: 1}, {Flags: destination, Begin: 2}}
+}
