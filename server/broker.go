@@ -1,0 +1,354 @@
+package server
+
+import (
+	"bytes"
+	"hash/maphash"
+	"sync"
+	"sync/atomic"
+
+	"synap/command"
+	"synap/config"
+	"synap/resp"
+)
+
+// The broker carries messages from publishers to subscribers. Any goroutine
+// may publish; a message is encoded once a protocol and its bytes are appended
+// to the outbox of each subscriber, which the subscriber's own loop moves into
+// its output. Nobody ever waits for a subscriber: one whose outbox is over its
+// limit is closed and counted.
+//
+// Order: messages of one channel reach all their subscribers in the same order,
+// as a channel's publishers take the lock of its part of the index in turn.
+//
+// Locks, in this order: part, broker.patternsMu or monitorsMu, subscriber.mu.
+// They are leaves: shard locks of the store may be held around them, and
+// nothing else is taken inside but the mailbox of a loop (resp.Conn.Post).
+
+// topicKind is a kind of name that clients subscribe to.
+type topicKind uint8
+
+const (
+	channelTopic topicKind = iota
+	patternTopic
+	shardTopic
+	topicKinds
+)
+
+// brokerParts is the number of locks of an index; a power of two.
+const brokerParts = 64
+
+// outboxKept is the largest outbox, in bytes, that is used again.
+const outboxKept = 64 << 10
+
+type broker struct {
+	seed     maphash.Seed
+	channels topicIndex
+	shards   topicIndex
+
+	patternsMu sync.RWMutex // guards the two below
+	patterns   map[string]*topic
+	byPattern  []*topic
+	patternN   atomic.Int64 // len(byPattern)
+
+	monitorsMu sync.Mutex // guards the two below
+	monitors   []*subscriber
+	line       message
+	monitorN   atomic.Int64 // len(monitors)
+
+	outboxes    sync.Pool // *outbox of at most outboxKept bytes
+	limits      atomic.Pointer[[3]config.OutputLimit]
+	subscribers atomic.Int64 // clients with at least one subscription
+	dropped     atomic.Int64 // clients closed because they did not read
+
+	// published, if set, is told of every PUBLISH and SPUBLISH and the number
+	// of clients that got the message. Set before the first use.
+	published func(kind topicKind, channel []byte, receivers int)
+}
+
+// topicIndex maps the names of one kind of channel to their subscribers.
+type topicIndex struct {
+	topics atomic.Int64 // names with at least one subscriber
+	parts  [brokerParts]topicPart
+}
+
+type topicPart struct {
+	mu     sync.Mutex // guards the fields below, and the subs of its topics
+	topics map[string]*topic
+	msg    message
+	_      [32]byte // keeps neighbouring locks off one cache line
+}
+
+// topic is a channel or pattern with at least one subscriber. Guarded by the
+// lock of its part, or by patternsMu.
+type topic struct {
+	name    string
+	pattern []byte // name again, of a pattern
+	subs    []*subscription
+}
+
+// subscription binds a subscriber to a topic. pos is its place in topic.subs
+// and has the guard of topic.subs.
+type subscription struct {
+	sub   *subscriber
+	topic *topic
+	pos   int
+}
+
+func newBroker() *broker {
+	b := &broker{seed: maphash.MakeSeed(), patterns: make(map[string]*topic)}
+	b.limits.Store(new([3]config.OutputLimit))
+	b.outboxes.New = func() any { return &outbox{make([]byte, 0, 512)} }
+	for i := range brokerParts {
+		b.channels.parts[i].topics = make(map[string]*topic)
+		b.shards.parts[i].topics = make(map[string]*topic)
+	}
+	return b
+}
+
+// setLimits takes over client-output-buffer-limit.
+func (b *broker) setLimits(limits [3]config.OutputLimit) { b.limits.Store(&limits) }
+
+func (b *broker) index(kind topicKind) *topicIndex {
+	if kind == shardTopic {
+		return &b.shards
+	}
+	return &b.channels
+}
+
+func (x *topicIndex) part(seed maphash.Seed, name []byte) *topicPart {
+	return &x.parts[maphash.Bytes(seed, name)&(brokerParts-1)]
+}
+
+// publish sends payload to the subscribers of a channel or shard channel, and
+// for a channel to those of each pattern that matches it. It returns the number
+// of deliveries. The arguments are not kept.
+func (b *broker) publish(kind topicKind, channel, payload []byte) int {
+	n := 0
+	x := b.index(kind)
+	matching := kind == channelTopic && b.patternN.Load() > 0
+	if matching || x.topics.Load() > 0 {
+		p := x.part(b.seed, channel)
+		p.mu.Lock()
+		if t := p.topics[string(channel)]; t != nil {
+			p.msg.set(kind, nil, channel, payload)
+			n = t.deliver(&p.msg)
+		}
+		if matching {
+			n += b.publishMatching(&p.msg, channel, payload)
+		}
+		p.msg.forget()
+		p.mu.Unlock()
+	}
+	if b.published != nil {
+		b.published(kind, channel, n)
+	}
+	return n
+}
+
+func (b *broker) publishMatching(m *message, channel, payload []byte) int {
+	n := 0
+	b.patternsMu.RLock()
+	for _, t := range b.byPattern {
+		if command.Glob(t.pattern, channel) {
+			m.set(patternTopic, t.pattern, channel, payload)
+			n += t.deliver(m)
+		}
+	}
+	b.patternsMu.RUnlock()
+	return n
+}
+
+func (t *topic) deliver(m *message) int {
+	for _, s := range t.subs {
+		s.sub.push(m)
+	}
+	return len(t.subs)
+}
+
+// monitoring reports whether any client is in MONITOR mode; one atomic load.
+func (b *broker) monitoring() bool { return b.monitorN.Load() > 0 }
+
+// monitor sends a line, without its line end, to every client in MONITOR mode.
+func (b *broker) monitor(line []byte) {
+	b.monitorsMu.Lock()
+	b.line.setLine(line)
+	for _, s := range b.monitors {
+		s.push(&b.line)
+	}
+	b.line.forget()
+	b.monitorsMu.Unlock()
+}
+
+// numSub returns the number of subscribers of a channel or shard channel.
+func (b *broker) numSub(kind topicKind, name []byte) int {
+	p := b.index(kind).part(b.seed, name)
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	if t := p.topics[string(name)]; t != nil {
+		return len(t.subs)
+	}
+	return 0
+}
+
+// numTopics returns how many names of a kind have at least one subscriber.
+func (b *broker) numTopics(kind topicKind) int64 {
+	if kind == patternTopic {
+		return b.patternN.Load()
+	}
+	return b.index(kind).topics.Load()
+}
+
+// topicSize is a channel's name and its number of subscribers.
+type topicSize struct {
+	Name        string
+	Subscribers int
+}
+
+// topics lists the channels or shard channels whose name matches pattern (nil:
+// all) in no order. It holds one part's lock at a time.
+func (b *broker) topics(kind topicKind, pattern []byte) []topicSize {
+	var all []topicSize
+	x := b.index(kind)
+	for i := range x.parts {
+		p := &x.parts[i]
+		p.mu.Lock()
+		for name, t := range p.topics {
+			if pattern == nil || command.Glob(pattern, []byte(name)) {
+				all = append(all, topicSize{name, len(t.subs)})
+			}
+		}
+		p.mu.Unlock()
+	}
+	return all
+}
+
+// add enters s under name and returns the binding.
+func (b *broker) add(kind topicKind, name []byte, s *subscriber) *subscription {
+	if kind == patternTopic {
+		b.patternsMu.Lock()
+		defer b.patternsMu.Unlock()
+		t := b.patterns[string(name)]
+		if t == nil {
+			t = &topic{name: string(name), pattern: bytes.Clone(name)}
+			b.patterns[t.name] = t
+			b.byPattern = append(b.byPattern, t)
+			b.patternN.Add(1)
+		}
+		return t.add(s)
+	}
+	x := b.index(kind)
+	p := x.part(b.seed, name)
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	t := p.topics[string(name)]
+	if t == nil {
+		t = &topic{name: string(name)}
+		p.topics[t.name] = t
+		x.topics.Add(1)
+	}
+	return t.add(s)
+}
+
+// remove undoes add: once it returns, no message of the topic enters the
+// outbox.
+func (b *broker) remove(kind topicKind, sn *subscription) {
+	t := sn.topic
+	if kind == patternTopic {
+		b.patternsMu.Lock()
+		defer b.patternsMu.Unlock()
+		if t.remove(sn) {
+			return
+		}
+		delete(b.patterns, t.name)
+		for i, other := range b.byPattern {
+			if other == t {
+				last := len(b.byPattern) - 1
+				b.byPattern[i], b.byPattern[last] = b.byPattern[last], nil
+				b.byPattern = b.byPattern[:last]
+				break
+			}
+		}
+		b.patternN.Add(-1)
+		return
+	}
+	x := b.index(kind)
+	p := x.part(b.seed, []byte(t.name))
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	if !t.remove(sn) {
+		delete(p.topics, t.name)
+		x.topics.Add(-1)
+	}
+}
+
+func (t *topic) add(s *subscriber) *subscription {
+	sn := &subscription{sub: s, topic: t, pos: len(t.subs)}
+	t.subs = append(t.subs, sn)
+	return sn
+}
+
+// remove takes sn out in constant time and reports whether others are left.
+func (t *topic) remove(sn *subscription) bool {
+	last := len(t.subs) - 1
+	moved := t.subs[last]
+	t.subs[sn.pos], moved.pos = moved, sn.pos
+	t.subs[last] = nil
+	t.subs = t.subs[:last]
+	return last > 0
+}
+
+// message is one message on its way, encoded at most once a protocol. Guarded
+// by the lock of the part or list that it belongs to.
+type message struct {
+	kind             topicKind
+	line             bool // a line of MONITOR, in payload
+	pattern, channel []byte
+	payload          []byte
+	encoded          [2]resp.Reply // RESP2, RESP3; empty: not yet encoded
+}
+
+func (m *message) set(kind topicKind, pattern, channel, payload []byte) {
+	m.kind, m.line, m.pattern, m.channel, m.payload = kind, false, pattern, channel, payload
+	m.encoded[0].Reset()
+	m.encoded[1].Reset()
+}
+
+func (m *message) setLine(line []byte) {
+	m.set(0, nil, nil, line)
+	m.line = true
+}
+
+// forget drops what set was given.
+func (m *message) forget() {
+	m.pattern, m.channel, m.payload = nil, nil, nil
+	m.encoded[0].Reset()
+	m.encoded[1].Reset()
+}
+
+// frame returns the message in protocol 2 or 3.
+func (m *message) frame(proto int) []byte {
+	r := &m.encoded[proto-2]
+	if r.Len() > 0 {
+		return r.Bytes()
+	}
+	r.SetProto(proto)
+	if m.line {
+		r.Status(string(m.payload))
+		return r.Bytes()
+	}
+	switch m.kind {
+	case patternTopic:
+		r.Push(4)
+		r.BulkString("pmessage")
+		r.Bulk(m.pattern)
+	case shardTopic:
+		r.Push(3)
+		r.BulkString("smessage")
+	default:
+		r.Push(3)
+		r.BulkString("message")
+	}
+	r.Bulk(m.channel)
+	r.Bulk(m.payload)
+	return r.Bytes()
+}
