@@ -7,9 +7,7 @@
 package config
 
 import (
-	"fmt"
 	"net/netip"
-	"strings"
 	"time"
 )
 
@@ -34,24 +32,24 @@ type Config struct {
 	RequirePass    string // empty = none
 
 	// Limits on clients.
-	MaxClients                     int
-	MaxClientsReserved             int // extra slots for loopback peers
-	Timeout                        int // seconds without a command; 0 = for ever
-	TCPKeepAlive                   int // seconds; 0 = off
-	ClientFirstByteTimeout         int // seconds, while unauthenticated
-	ClientWriteTimeout             int // seconds without progress of a write
-	ClientQueryBufferLimit         int64
-	OutputLimits                   [3]OutputLimit // by ClientClass
-	MaxMemoryClients               int64          // bytes; see MaxMemoryClientsPercent
-	MaxMemoryClientsPercent        int            // of maxmemory; used if not 0
-	ProtoMaxBulkLen                int64
-	ProtoMaxArgs                   int
-	ProtoInlineMax                 int
-	ProtoHeaderMax                 int
-	UnauthenticatedMaxArgs         int
-	UnauthenticatedMaxBulkLen      int64
-	UnauthenticatedQueryBufferMax  int64
-	UnauthenticatedOutputBufferMax int64
+	MaxClients                       int
+	MaxClientsReserved               int // extra slots for loopback peers
+	Timeout                          int // seconds without a command; 0 = for ever
+	TCPKeepAlive                     int // seconds; 0 = off
+	ClientFirstByteTimeout           int // seconds, while unauthenticated
+	ClientWriteTimeout               int // seconds without progress of a write
+	ClientQueryBufferLimit           int64
+	OutputLimits                     [3]OutputLimit // by ClientClass
+	MaxMemoryClients                 int64          // bytes; see MaxMemoryClientsPercent
+	MaxMemoryClientsPercent          int            // of maxmemory; used if not 0
+	ProtoMaxBulkLen                  int64
+	ProtoMaxArgs                     int
+	ProtoInlineMax                   int64
+	ProtoHeaderMax                   int
+	UnauthenticatedMaxArgs           int
+	UnauthenticatedMaxBulkLen        int64
+	UnauthenticatedQueryBufferLimit  int64
+	UnauthenticatedOutputBufferLimit int64
 
 	// Memory and data.
 	MaxMemory             int64 // bytes; 0 = no limit
@@ -136,14 +134,14 @@ type RateLimit struct {
 
 // Metrics holds the metrics section.
 type Metrics struct {
-	RedisNames     bool
-	MaxLabelValues int
-	ListQueues     string        // glob of the list keys that count as queues; empty = none
-	SystemInterval time.Duration // between two samples of the system gauges
-	AllowQueues    []string      // globs: names that keep their own series first
-	AllowRooms     []string
-	AllowTopics    []string
-	AllowEvents    []string
+	RedisNames      bool
+	MaxLabelValues  int
+	ListQueues      string        // glob of the list keys that count as queues; empty = none
+	SystemInterval  time.Duration // between two samples of the system gauges
+	AllowQueues     []string      // globs: names that keep their own series first
+	AllowRooms      []string
+	AllowTopics     []string
+	AllowEventTypes []string
 }
 
 // ClientsMemory returns the bytes that all clients' buffers may hold together
@@ -158,6 +156,3 @@ func (c *Config) ClientsMemory() int64 {
 	}
 	return of / 100 * int64(c.MaxMemoryClientsPercent)
 }
-
-var _ = fmt.Sprint
-var _ = strings.ToLower
