@@ -49,6 +49,7 @@ const (
 	NeverLimit  // ours: the rate limiter lets it pass
 	Subscribed  // ours: allowed in RESP2 subscribe mode
 	OwnGrouping // ours: not part of Redis
+	RunsInMulti // ours: runs at once inside MULTI instead of being queued
 )
 
 // KeyFlags say what is done with a key (COMMAND INFO's key specs).
@@ -104,12 +105,16 @@ type Row struct {
 	Flags      Flags
 	Categories []string // ACL categories that flags and group do not imply
 	Keys       []KeySpec
-	FindKeys   func(args [][]byte, dst []KeyAt) ([]KeyAt, bool) // instead of Keys where these cannot tell (SORT … STORE); may be nil
-	Tips       []string                                         // command tips: nondeterministic_output, nondeterministic_output_order …
-	Event      string                                           // keyspace event where it is not the command's name
+	FindKeys   func(args [][]byte, dst []KeyAt) ([]KeyAt, bool)   // instead of Keys where these cannot tell (SORT … STORE); may be nil
+	Tips       []string                                           // command tips: nondeterministic_output, nondeterministic_output_order …
+	Elsewhere  func(args [][]byte, want func(db int, key []byte)) // keys it touches in other databases (MOVE, COPY … DB); may be nil
+	Event      string                                             // keyspace event where it is not the command's name
 	Subs       []Row
 	Run        func(*Ctx)
 }
+
+// HasFlag tells whether any of the flags f is set.
+func (r *Row) HasFlag(f Flags) bool { return r.Flags&f != 0 }
 
 // Ctx is what one run of a command sees. It is reused: keep nothing of it.
 type Ctx struct {
@@ -128,7 +133,9 @@ type Ctx struct {
 
 	block  Block
 	noLog  bool
-	logged [][][]byte
+	logged [][][]byte // records, each a part of flat
+	flat   [][]byte
+	digits []byte // space of decimal
 	units  int
 }
 
@@ -167,7 +174,11 @@ func (c *Ctx) Blocked() *Block { return &c.block }
 // LogAs replaces the journal's record of this command by args (may be called
 // several times: the records form one unit). The slices are copied by dispatch
 // before the locks are released.
-func (c *Ctx) LogAs(args ...[]byte) { c.logged = append(c.logged, args) }
+func (c *Ctx) LogAs(args ...[]byte) {
+	start := len(c.flat)
+	c.flat = append(c.flat, args...)
+	c.logged = append(c.logged, c.flat[start:len(c.flat):len(c.flat)])
+}
 
 // NoLog keeps this command out of the journal.
 func (c *Ctx) NoLog() { c.noLog = true }
@@ -193,8 +204,10 @@ func (c *Ctx) Reset() {
 	c.Row, c.Args, c.Retry = nil, nil, false
 	c.block = Block{}
 	c.noLog, c.units = false, 0
-	if c.logged != nil {
-		c.logged = nil
+	if len(c.logged) > 0 { // keep the space, not what it points to
+		clear(c.flat)
+		clear(c.logged)
+		c.flat, c.logged = c.flat[:0], c.logged[:0]
 	}
 }
 

@@ -1,0 +1,120 @@
+package server
+
+import (
+	"time"
+
+	"synap/config"
+)
+
+// cron does what no request asks for, hz times a second: expiry, compaction,
+// samples, limits on clients.
+func (s *Server) cron() {
+	w := s.newWorker(0)
+	timer := time.NewTimer(0)
+	defer timer.Stop()
+	for tick := 0; ; tick++ {
+		select {
+		case <-s.stopCron:
+			return
+		case <-timer.C:
+		}
+		period := time.Second / time.Duration(s.Config().Hz)
+		timer.Reset(min(period, s.untilExpiry(w, period)))
+		w.begin(s)
+		s.expireCycle(w)
+		s.store.CompactStep()
+		s.sampleMemory()
+		s.sampleRates(w.now())
+		s.unpauseWhenDue()
+		if tick%s.Config().Hz == 0 {
+			s.checkClients()
+		}
+	}
+}
+
+// untilExpiry returns how long the next key has to live, so that it goes, and
+// its event fires, soon after its time.
+func (s *Server) untilExpiry(w *worker, most time.Duration) time.Duration {
+	at := s.store.NextExpiry()
+	if at == 0 || s.activeOff.Load() {
+		return most
+	}
+	left := time.Duration(at)*time.Millisecond - time.Duration(s.clock().UnixNano())
+	return max(left, time.Millisecond)
+}
+
+// expireBudget is the number of keys removed before the locks are looked at
+// anew; a cycle takes at most a quarter of its period.
+const expireBudget = 200
+
+func (s *Server) expireCycle(w *worker) {
+	if s.activeOff.Load() {
+		return
+	}
+	start := time.Now()
+	most := time.Second / time.Duration(s.Config().Hz) / 4
+	flush := s.flushOwn(w)
+	for s.store.ExpireSome(&w.tx, w.now()/int64(time.Millisecond), expireBudget, flush) {
+		if time.Since(start) > most {
+			break
+		}
+	}
+	if len(w.ready) > 0 {
+		w.ready = w.ready[:0] // an expiry makes no waiter ready
+	}
+	s.latency.observe("expire-cycle", time.Since(start), s.clock())
+}
+
+// checkClients applies the limits that need no exactness: the soft output
+// limit and maxmemory-clients.
+func (s *Server) checkClients() {
+	cfg := s.Config()
+	var total int64
+	var largest *Session
+	var most int64
+	now := time.Now().Unix()
+	for _, x := range s.sessions.list() {
+		s.checkSoftLimit(x, cfg.OutputLimits[config.ClassNormal], now)
+		n := x.memory()
+		total += n
+		if n > most && !x.protected() {
+			largest, most = x, n
+		}
+	}
+	s.memory.clients.Store(total)
+	if limit := cfg.ClientsMemory(); limit > 0 && total > limit && largest != nil {
+		s.counters.memoryClients.Add(1)
+		s.log.Warn("closing the largest client: over maxmemory-clients", "client", largest.id, "bytes", most)
+		largest.conn.Kill()
+	}
+}
+
+// checkSoftLimit closes a client whose output stayed over the soft limit.
+func (s *Server) checkSoftLimit(x *Session, l config.OutputLimit, now int64) {
+	if l.Soft <= 0 || x.pub.obuf.Load() <= l.Soft {
+		x.pub.softFrom.Store(0)
+		return
+	}
+	from := x.pub.softFrom.Load()
+	if from == 0 {
+		x.pub.softFrom.Store(now)
+	} else if now-from >= int64(l.Seconds) {
+		s.counters.outputLimit.Add(1)
+		x.conn.Kill()
+	}
+}
+
+// sessionBytes is what an idle connection costs.
+const sessionBytes = 1024
+
+// memory estimates the bytes a client holds; any goroutine may ask.
+func (x *Session) memory() int64 {
+	n := sessionBytes + x.pub.qbuf.Load() + x.pub.obuf.Load() + x.pub.multiMem.Load()
+	if sub := x.subscription.Load(); sub != nil {
+		n += sub.bytes.Load() + int64(sub.pending())
+	}
+	return n
+}
+
+// protected tells whether CLIENT NO-EVICT keeps the client.
+func (x *Session) protected() bool { return x.pub.noEvict.Load() }

@@ -1,0 +1,253 @@
+package server
+
+import (
+	"math/rand/v2"
+	"time"
+
+	"synap/command"
+	"synap/journal"
+	"synap/resp"
+	"synap/store"
+)
+
+// worker is the scratch state of one goroutine that runs commands: a loop's
+// own, or one borrowed for a request by a session of the redcon door. Nothing
+// in it is shared, so that running a command allocates nothing.
+type worker struct {
+	loop  int
+	ctx   command.Ctx // the request's
+	inner command.Ctx // of a command inside EXEC, or of a waiter being served
+	tx    store.Tx
+	rand  *rand.Rand
+	last  int64 // Monotonic: end of the last command, start of the next
+	wall  int64 // unix nanoseconds minus Monotonic, read once a batch
+
+	keys  []command.KeyAt
+	ready []readyKey
+	unit  []journal.Record // of the open journal unit
+	whole bool             // the unit ends with EXEC, not with this command
+	retry bool             // the command being called was blocked before
+}
+
+type readyKey struct {
+	db  int
+	key string
+}
+
+func (s *Server) newWorker(loop int) *worker {
+	w := &worker{loop: loop, rand: rand.New(rand.NewPCG(rand.Uint64(), rand.Uint64()))}
+	w.begin(s)
+	return w
+}
+
+// begin reads the clocks for the batch to come.
+func (w *worker) begin(s *Server) {
+	w.last = resp.Monotonic()
+	w.wall = s.clock().UnixNano() - w.last
+}
+
+// reset forgets what a panic may have left behind; the locks are released.
+func (w *worker) reset(s *Server) {
+	*w = worker{loop: w.loop, rand: w.rand}
+	w.begin(s)
+}
+
+// now is the wall clock at the start of the current command, in nanoseconds.
+func (w *worker) now() int64 { return w.last + w.wall }
+
+// BatchStart implements resp.Handler.
+func (s *Server) BatchStart(loop int) { s.loops[loop].begin(s) }
+
+// BatchEnd implements resp.Handler: the log gets its bytes before replies go.
+func (s *Server) BatchEnd(loop int) {
+	if s.journal != nil {
+		s.journal.Flush()
+	}
+}
+
+// execute locks what the request touches, runs it, serves whom it made ready,
+// and counts it.
+func (x *Session) execute(w *worker, cmd *command.Command, args [][]byte) resp.Next {
+	s := x.srv
+	if s.broker.monitoring() && cmd.Flags&command.SkipMonitor == 0 {
+		s.feedMonitors(x, args, w.now())
+	}
+	errs := x.out.Errors()
+	x.lock(w, cmd, args)
+	s.call(w, &w.ctx, x, cmd, args, &x.out)
+	if b := w.ctx.Blocked(); b.Keys != nil && x.parked == nil {
+		return x.block(w, cmd, args, b)
+	}
+	if len(w.ready) > 0 {
+		s.serveReady(w)
+	}
+	failed := x.out.Errors() != errs
+	s.account(w, &w.ctx, x, cmd, args, failed)
+	w.tx.Unlock()
+	if x.parked != nil {
+		return resp.Parked
+	}
+	return x.next()
+}
+
+// account counts a finished command; the shards are still locked, as the
+// object tables need.
+func (s *Server) account(w *worker, ctx *command.Ctx, x *Session, cmd *command.Command, args [][]byte, failed bool) {
+	end := resp.Monotonic()
+	took := end - w.last
+	w.last = end
+	s.commands.Record(w.loop, cmd.ID, took, failed)
+	if failed {
+		s.countError(x.out.LastError())
+	}
+	if s.objectOps[cmd.ID] {
+		s.recordObjects(w, ctx, cmd, args, took, failed)
+	}
+	if took >= s.slow.threshold.Load() || took >= s.latency.threshold.Load() {
+		s.noteSlow(x, cmd, args, took, end+w.wall)
+	}
+}
+
+// lock takes the shards of a request's keys, ascending.
+func (x *Session) lock(w *worker, cmd *command.Command, args [][]byte) {
+	s := x.srv
+	s.store.Begin(&w.tx, x.db, w.now()/int64(time.Millisecond))
+	if i := cmd.OneKey(); i > 0 && cmd.Elsewhere == nil {
+		w.tx.LockKey(args[i])
+		return
+	}
+	if cmd.HasFlag(command.AllShards) {
+		w.tx.WantAll()
+		w.tx.Lock()
+		return
+	}
+	if !cmd.HasKeys() && cmd.Elsewhere == nil {
+		return
+	}
+	w.want(x.db, cmd, args)
+	w.tx.Lock()
+}
+
+// want adds the shards of a request's keys to the set to be locked.
+func (w *worker) want(db int, cmd *command.Command, args [][]byte) {
+	w.keys, _ = cmd.Keys(args, w.keys[:0])
+	for _, k := range w.keys {
+		w.tx.Want(db, args[k.Index])
+	}
+	if cmd.Elsewhere != nil {
+		cmd.Elsewhere(args, w.tx.Want)
+	}
+}
+
+// call is the one function that runs commands: for clients, EXEC, waiters and
+// replay. The shards are locked; x is nil at replay.
+func (s *Server) call(w *worker, ctx *command.Ctx, x *Session, cmd *command.Command, args [][]byte, reply *resp.Reply) {
+	ctx.Reset()
+	ctx.Row, ctx.ID, ctx.Args, ctx.Reply = cmd.Row, cmd.ID, args, reply
+	ctx.Tx, ctx.Rand, ctx.Conf = &w.tx, w.rand, s.conf.Load()
+	ctx.Now = time.Unix(0, w.now())
+	ctx.Retry = w.retry
+	w.tx.Event = cmd.Event
+	if w.tx.Event == "" {
+		w.tx.Event = cmd.Name
+	}
+	db := w.tx.DB()
+	if h := s.handlers[cmd.ID]; h != nil {
+		h(x, ctx)
+	} else {
+		cmd.Run(ctx)
+	}
+	if changes := w.tx.Changes(); len(changes) > 0 {
+		s.commit(w, ctx, args, db, changes)
+		w.tx.ResetChanges()
+	}
+	w.tx.Use(db)
+}
+
+// commit turns the changes of one command into journal records, WATCH marks
+// and keys made ready, under the locks.
+func (s *Server) commit(w *worker, ctx *command.Ctx, args [][]byte, db int, changes []store.Change) {
+	s.counters.dirty.Add(int64(len(changes)))
+	if s.journal != nil {
+		s.record(w, ctx, args, db, changes)
+	}
+	if !s.store.Waited() {
+		return
+	}
+	for i := range changes {
+		c := &changes[i]
+		if c.Effect == store.Flushed {
+			s.readyAfterFlush(w, c.DB)
+			continue
+		}
+		w.tx.Use(c.DB)
+		w.tx.TouchWatches(c.Key)
+		if c.Effect <= store.Overwritten && len(w.tx.Waiters(c.Key)) > 0 {
+			w.ready = append(w.ready, readyKey{c.DB, string(c.Key)})
+		}
+	}
+	w.tx.Use(db)
+}
+
+// readyAfterFlush looks at the waiters of a database whose contents were
+// exchanged: keys they wait for may have appeared.
+func (s *Server) readyAfterFlush(w *worker, db int) {
+	w.tx.Use(db)
+	w.tx.EachWaited(func(key string) {
+		w.ready = append(w.ready, readyKey{db, key})
+	})
+}
+
+var delName = []byte("DEL")
+
+// record appends a command's effect to the open journal unit, and the unit to
+// the log unless a transaction goes on. A key that only expired or was evicted
+// is logged as DEL; the command itself if it changed anything else.
+func (s *Server) record(w *worker, ctx *command.Ctx, args [][]byte, db int, changes []store.Change) {
+	own := false
+	for i := range changes {
+		switch c := &changes[i]; c.Effect {
+		case store.Expired, store.Evicted:
+			w.unit = append(w.unit, journal.Record{DB: c.DB, Args: copyArgs([][]byte{delName, c.Key})})
+		default:
+			own = true
+		}
+	}
+	records, typed := ctx.Records()
+	if own && typed {
+		records = [][][]byte{args}
+	}
+	for _, r := range records {
+		if w.whole { // the unit outlives the request's buffer
+			r = copyArgs(r)
+		}
+		w.unit = append(w.unit, journal.Record{DB: db, Args: r})
+	}
+	if !w.whole {
+		w.flushUnit(s)
+	}
+}
+
+// flushUnit hands the open unit to the log.
+func (w *worker) flushUnit(s *Server) {
+	if len(w.unit) > 0 {
+		s.journal.Append(w.unit)
+		clear(w.unit)
+		w.unit = w.unit[:0]
+	}
+}
+
+// copyArgs returns a copy that outlives the door's buffer, in two allocations.
+func copyArgs(args [][]byte) [][]byte {
+	n := 0
+	for _, a := range args {
+		n += len(a)
+	}
+	flat, out := make([]byte, 0, n), make([][]byte, len(args))
+	for i, a := range args {
+		from := len(flat)
+		flat = append(flat, a...)
+		out[i] = flat[from:len(flat):len(flat)]
+	}
+	return out
+}

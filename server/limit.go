@@ -1,0 +1,67 @@
+package server
+
+import (
+	"synap/command"
+	"synap/config"
+	"synap/limiter"
+	"synap/resp"
+)
+
+// sessionLimits are the limits that sessions look up at each request, made
+// anew by applyConfig.
+type sessionLimits struct {
+	frame           resp.Limits
+	unauthenticated resp.Limits
+	output          int64
+	unauthOutput    int64
+}
+
+func newSessionLimits(c *config.Config) *sessionLimits {
+	frame := resp.Limits{
+		Args: c.ProtoMaxArgs, Bulk: int(c.ProtoMaxBulkLen), Inline: c.ProtoInlineMax,
+		Header: c.ProtoHeaderMax, Query: int(c.ClientQueryBufferLimit),
+	}
+	early := frame
+	early.Args, early.Bulk = c.UnauthenticatedMaxArgs, int(c.UnauthenticatedMaxBulkLen)
+	early.Query = int(c.UnauthenticatedQueryBufferMax)
+	return &sessionLimits{
+		frame: frame, unauthenticated: early,
+		output: c.OutputLimits[config.ClassNormal].Hard, unauthOutput: c.UnauthenticatedOutputBufferMax,
+	}
+}
+
+// limit asks the client's token bucket. cmd is nil for an unknown command.
+func (x *Session) limit(w *worker, cmd *command.Command, args [][]byte) (resp.Next, bool) {
+	if x.bucket == nil || x.inSubscribeMode() && cmd != nil && cmd.HasFlag(command.Subscribed) {
+		return resp.Continue, false
+	}
+	ok, retry := x.bucket.Allow(w.last, x.cost(args))
+	if ok {
+		return resp.Continue, false
+	}
+	switch x.srv.limiter.Action() {
+	case limiter.Delay:
+		x.srv.limiter.Delayed(retry)
+		return x.parkRequest(parkDelay, w.last+int64(retry), args), true
+	case limiter.Close:
+		x.closing = true
+		return x.refuse(w, cmd, resp.Error(x.srv.limiter.Message(retry))), true
+	default:
+		return x.refuse(w, cmd, resp.Error(x.srv.limiter.Message(retry))), true
+	}
+}
+
+// cost is what a request takes from the bucket.
+func (x *Session) cost(args [][]byte) int {
+	n := 0
+	for _, a := range args {
+		n += len(a)
+	}
+	return x.srv.limiter.Cost(n)
+}
+
+// inSubscribeMode tells whether only the commands of subscribe mode are
+// allowed (RESP2).
+func (x *Session) inSubscribeMode() bool {
+	return x.sub != nil && x.out.Proto() == 2 && x.sub.total() > 0
+}

@@ -1,0 +1,112 @@
+package server
+
+import (
+	"runtime"
+	"runtime/debug"
+	"runtime/metrics"
+	"sync/atomic"
+
+	"synap/config"
+	"synap/store"
+)
+
+// memoryState is the one account of used memory: the arenas and objects of the
+// store (kept by increments), the Go heap and the clients' buffers (sampled by
+// the cron).
+type memoryState struct {
+	limit   atomic.Int64 // maxmemory, 0 = none
+	other   atomic.Int64 // sampled: Go heap in use beyond what the store counts
+	clients atomic.Int64 // sampled: buffers of all clients
+	peak    atomic.Int64
+	tight   atomic.Bool // used is near or over the limit: commands look closer
+}
+
+// usedMemory returns the bytes that count against maxmemory.
+func (s *Server) usedMemory() int64 { return s.store.Used() + s.memory.other.Load() }
+
+// tightShare: from limit/tightShare below the limit on, every denyoom command
+// compares exactly.
+const tightShare = 64
+
+// sampleMemory refreshes what is not kept by increments, and the Go runtime's
+// own limit: what may be used, less the arenas it does not see, less 5 %.
+func (s *Server) sampleMemory() {
+	sample := []metrics.Sample{
+		{Name: "/memory/classes/heap/objects:bytes"},
+		{Name: "/memory/classes/heap/unused:bytes"},
+		{Name: "/memory/classes/heap/stacks:bytes"},
+	}
+	metrics.Read(sample)
+	var heap int64
+	for _, m := range sample {
+		heap += int64(m.Value.Uint64())
+	}
+	s.memory.other.Store(max(0, heap-s.store.HeapBytes()))
+	used := s.usedMemory()
+	if used > s.memory.peak.Load() {
+		s.memory.peak.Store(used)
+	}
+	limit := s.memory.limit.Load()
+	s.memory.tight.Store(limit > 0 && used > limit-limit/tightShare)
+	if cfg := s.Config(); limit > 0 {
+		arenas := s.store.Used() - s.store.HeapBytes()
+		debug.SetMemoryLimit(max(cfg.MemoryAllowed-arenas, limit/4) / 20 * 19)
+	}
+}
+
+// evictionsPerCommand bounds the work that one command does for room.
+const evictionsPerCommand = 256
+
+// makeRoom evicts before a denyoom command takes its locks, one shard at a
+// time. It reports whether there is room.
+func (s *Server) makeRoom(w *worker) bool {
+	limit := s.memory.limit.Load()
+	if limit == 0 || s.usedMemory() <= limit {
+		return true
+	}
+	for range evictionsPerCommand {
+		if _, ok := s.store.Evict(&w.tx, w.now()/1e6, s.flushOwn(w)); !ok {
+			break
+		}
+		if s.usedMemory() <= limit {
+			return true
+		}
+	}
+	return s.usedMemory() <= limit
+}
+
+// flushOwn returns the function that accounts for changes nobody asked for:
+// expiry and eviction.
+func (s *Server) flushOwn(w *worker) func(*store.Tx) {
+	return func(tx *store.Tx) {
+		if changes := tx.Changes(); len(changes) > 0 {
+			w.inner.Reset()
+			s.commit(w, &w.inner, nil, tx.DB(), changes)
+		}
+	}
+}
+
+// applyMemory takes over maxmemory and its policy.
+func (s *Server) applyMemory(c *config.Config) error {
+	if err := s.applyPolicy(c); err != nil {
+		return err
+	}
+	s.memory.limit.Store(c.MaxMemory)
+	return nil
+}
+
+// gcPercent: the Go heap is small beside the arenas, so it may double and more
+// before it is collected.
+const gcPercent = 200
+
+func tuneCollector() { debug.SetGCPercent(gcPercent) }
+
+// loopCount is the number of event loops: one on small machines, where a second
+// loop takes the core that clients or the collector would use
+// (docs/benchmarks.md), else half the processors.
+func (s *Server) loopCount() int {
+	if n := s.opts.Config.Loops; n > 0 {
+		return n
+	}
+	return max(1, runtime.GOMAXPROCS(0)/2)
+}

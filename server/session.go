@@ -1,0 +1,367 @@
+package server
+
+import (
+	"runtime/debug"
+	"sync/atomic"
+
+	"synap/command"
+	"synap/limiter"
+	"synap/resp"
+	"synap/store"
+)
+
+// replyMode is CLIENT REPLY's state.
+type replyMode uint8
+
+const (
+	replyOn replyMode = iota
+	replyOff
+	replySkipNext // CLIENT REPLY SKIP was answered by nothing; the next command is muted
+	replySkipping
+)
+
+// Session is one connection's state. It belongs to its loop: only fields of
+// types from sync/atomic may be touched by others, who otherwise post a task.
+type Session struct {
+	srv     *Server
+	conn    resp.Conn
+	out     resp.Reply
+	own     *worker // the loop's; nil on the redcon door, which borrows one a request
+	current *worker // runs the present request
+
+	id    int64
+	db    int
+	user  string
+	authd bool
+
+	name, libName, libVer string
+
+	reply   replyMode
+	noTouch bool
+	closing bool // no further request runs
+	multi   *transaction
+	watched []*store.Watch
+	dirty   atomic.Bool // a watched key was touched
+	sub     *subscriber // nil until the first SUBSCRIBE or MONITOR
+	parked  *parked
+	bucket  *limiter.Handle
+	input   int // bytes the door holds for us
+	limits  *resp.Limits
+	birth   int64 // Monotonic at open
+
+	blocked      atomic.Pointer[blocked]
+	subscription atomic.Pointer[subscriber] // sub, for other goroutines
+	pub          published
+}
+
+// published is what CLIENT LIST, INFO and the cron read of a session.
+type published struct {
+	last     atomic.Int64 // Monotonic>>lastShift of the last request
+	command  atomic.Int32 // ID of the last command, -1 none
+	db       atomic.Int32
+	flags    atomic.Uint32 // session flags, see clientFlags
+	multi    atomic.Int32  // queued commands, -1 outside MULTI
+	watch    atomic.Int32
+	qbuf     atomic.Int64
+	obuf     atomic.Int64
+	multiMem atomic.Int64
+	resp     atomic.Int32
+	softFrom atomic.Int64 // Monotonic when the output passed the soft limit, 0 = not
+	names    atomic.Pointer[clientNames]
+	noEvict  atomic.Bool
+}
+
+// clientNames are the words a client gave itself.
+type clientNames struct{ name, libName, libVer, user string }
+
+// lastShift turns Monotonic nanoseconds into steps of about 67 ms: idle times
+// are shown in seconds, and a step that rarely changes rarely costs a store.
+const lastShift = 26
+
+// Open implements resp.Handler.
+func (s *Server) Open(c resp.Conn) (resp.Session, error) {
+	cfg := s.Config()
+	x := &Session{srv: s, conn: c, id: c.ID(), user: "default", authd: cfg.RequirePass == "", birth: resp.Monotonic()}
+	if c.Door() == "loop" {
+		x.own = s.loops[c.Loop()]
+	}
+	x.out.SetProto(2)
+	x.out.SetLimit(int(s.limits.Load().output))
+	x.setLimits()
+	if !c.Unix() {
+		x.bucket = s.limiter.Attach(c.RemoteAddr().Addr(), x.birth)
+		if err := x.bucket.Refused(); err != nil {
+			x.bucket.Detach()
+			return nil, err
+		}
+	}
+	x.pub.command.Store(-1)
+	x.pub.multi.Store(-1)
+	x.pub.resp.Store(2)
+	x.pub.names.Store(&clientNames{user: x.user})
+	x.pub.last.Store(x.birth >> lastShift)
+	s.counters.connections.Add(1)
+	s.sessions.add(x)
+	return x, nil
+}
+
+// setLimits chooses the parser's limits: small ones before authentication.
+func (x *Session) setLimits() {
+	l := x.srv.limits.Load()
+	if x.authd {
+		x.limits = &l.frame
+	} else {
+		x.limits = &l.unauthenticated
+	}
+}
+
+// Out implements resp.Session.
+func (x *Session) Out() *resp.Reply { return &x.out }
+
+// Limits implements resp.Session.
+func (x *Session) Limits() *resp.Limits { return x.limits }
+
+// Authenticated implements resp.Session.
+func (x *Session) Authenticated() bool { return x.authd }
+
+// Buffered implements resp.Session.
+func (x *Session) Buffered(in int) {
+	x.input = in
+	if x.pub.qbuf.Load() != int64(in) {
+		x.pub.qbuf.Store(int64(in))
+	}
+	limit := x.srv.Config().ClientQueryBufferLimit
+	if !x.authd {
+		limit = min(limit, unauthenticatedQuery)
+	}
+	if int64(in)+x.multiBytes() > limit {
+		x.srv.counters.queryLimit.Add(1)
+		x.conn.Kill()
+	}
+}
+
+// unauthenticatedQuery is the most input kept of a client that has not
+// authenticated (Redis' fixed 1 MB).
+const unauthenticatedQuery = 1 << 20
+
+// Fault implements resp.Session.
+func (x *Session) Fault(err *resp.ProtocolError) {
+	x.out.Mute(false)
+	x.out.ErrorText("ERR " + err.Text)
+	x.srv.countError(x.out.LastError())
+	x.closing = true
+}
+
+// Deadline implements resp.Session.
+func (x *Session) Deadline() int64 {
+	if x.parked == nil {
+		return 0
+	}
+	return x.parked.deadline
+}
+
+// Wake implements resp.Session.
+func (x *Session) Wake() resp.Next {
+	p := x.parked
+	if p == nil {
+		return resp.Continue
+	}
+	if p.deadline == 0 || resp.Monotonic() < p.deadline {
+		return resp.Parked
+	}
+	return p.wake()
+}
+
+// Held implements resp.Session: output that depends on log records which have
+// not kept their promise yet may not be sent. Without a log the gate is open.
+func (x *Session) Held() bool { return false }
+
+// Closed implements resp.Session.
+func (x *Session) Closed() {
+	x.closing = true
+	x.srv.sessions.remove(x)
+	if b := x.blocked.Load(); b != nil {
+		b.waiter.Leave()
+		x.unregister(b)
+	}
+	w := x.worker()
+	x.unwatch()
+	x.giveBack(w)
+	if x.sub != nil {
+		x.sub.close()
+	}
+	x.srv.unpaused(x)
+	if x.bucket != nil {
+		x.bucket.Detach()
+	}
+	x.multi = nil
+	x.out.Reset()
+}
+
+// worker returns the scratch state for the calling goroutine.
+func (x *Session) worker() *worker {
+	if x.own != nil {
+		x.current = x.own
+		return x.own
+	}
+	w := x.srv.spare.Get().(*worker)
+	w.loop = x.conn.Loop()
+	w.begin(x.srv)
+	x.current = w
+	return w
+}
+
+func (x *Session) giveBack(w *worker) {
+	if x.own == nil {
+		x.srv.spare.Put(w)
+	}
+}
+
+// Do implements resp.Session. A panic of a handler costs its client, not the
+// process.
+func (x *Session) Do(args [][]byte) (next resp.Next) {
+	if x.closing {
+		return resp.Close
+	}
+	w := x.worker()
+	defer func() {
+		if p := recover(); p != nil {
+			next = x.panicked(w, args, p)
+		}
+		x.giveBack(w)
+	}()
+	return x.request(w, args)
+}
+
+func (x *Session) panicked(w *worker, args [][]byte, p any) resp.Next {
+	w.tx.Unlock()
+	x.srv.counters.panics.Add(1)
+	x.srv.log.Error("panic while running a command", "command", string(args[0]), "panic", p, "stack", string(debug.Stack()))
+	w.reset(x.srv)
+	x.out.Mute(false)
+	x.out.Error(resp.ErrInternal)
+	x.closing = true
+	return resp.Close
+}
+
+// request takes one request through every check to its execution, its place in
+// a transaction, or its refusal.
+func (x *Session) request(w *worker, args [][]byte) resp.Next {
+	if step := w.last >> lastShift; x.pub.last.Load() != step {
+		x.pub.last.Store(step)
+	}
+	if x.reply != replyOn {
+		x.muteNext()
+	}
+	cmd, unknown := x.srv.table.Resolve(args)
+	if unknown != "" {
+		return x.refuseUnknown(w, args, unknown)
+	}
+	if x.pub.command.Load() != int32(cmd.ID) {
+		x.pub.command.Store(int32(cmd.ID))
+	}
+	if !cmd.ArityOK(len(args)) || cmd.Run == nil && x.srv.handlers[cmd.ID] == nil {
+		return x.refuse(w, cmd, resp.WrongArity(cmd.FullName))
+	}
+	if !x.authd && cmd.Flags&command.NoAuth == 0 {
+		return x.refuse(w, cmd, resp.ErrNoAuth)
+	}
+	if x.bucket != nil && x.srv.limiter.Enabled() && cmd.Flags&command.NeverLimit == 0 {
+		if next, refused := x.limit(w, cmd, args); refused {
+			return next
+		}
+	}
+	if next, refused := x.admit(w, cmd, args); refused {
+		return next
+	}
+	if x.multi != nil && !cmd.HasFlag(command.RunsInMulti) {
+		return x.queue(w, cmd, args)
+	}
+	return x.execute(w, cmd, args)
+}
+
+// muteNext moves CLIENT REPLY SKIP on by one command.
+func (x *Session) muteNext() {
+	switch x.reply {
+	case replySkipNext:
+		x.reply = replySkipping
+		x.out.Mute(true)
+	case replySkipping:
+		x.reply = replyOn
+		x.out.Mute(false)
+	}
+}
+
+// refuseUnknown answers a name that is no command. POST and Host: are how a
+// browser tricked into talking to us begins: no answer, closed.
+func (x *Session) refuseUnknown(w *worker, args [][]byte, e resp.Error) resp.Next {
+	if resp.EqualFold(args[0], "POST") || resp.EqualFold(args[0], "HOST:") {
+		x.srv.warnCrossProtocol(x)
+		x.closing = true
+		return resp.Close
+	}
+	x.srv.counters.unknown.Add(1)
+	if x.bucket != nil && x.srv.limiter.Enabled() && x.authd {
+		if next, refused := x.limit(w, nil, args); refused {
+			return next
+		}
+	}
+	return x.refuse(w, nil, e)
+}
+
+// refuse answers a command that was not run with e; inside MULTI that spoils
+// the transaction.
+func (x *Session) refuse(w *worker, cmd *command.Command, e resp.Error) resp.Next {
+	if x.multi != nil {
+		x.multi.spoiled = true
+	}
+	x.out.Error(e)
+	x.srv.countError(e.Prefix())
+	row := x.srv.commands.Unknown()
+	if cmd != nil {
+		row = cmd.ID
+	}
+	x.srv.commands.Reject(w.loop, row)
+	return x.next()
+}
+
+// admit applies the states of server and session that may refuse a command.
+func (x *Session) admit(w *worker, cmd *command.Command, args [][]byte) (resp.Next, bool) {
+	f := cmd.Flags
+	if f&command.Protected != 0 {
+		if denied := x.srv.protectedDenied(cmd, x); denied != "" {
+			return x.refuse(w, cmd, denied), true
+		}
+	}
+	if x.multi != nil && f&command.NoMulti != 0 {
+		return x.refuse(w, cmd, resp.ErrNotInTransaction), true
+	}
+	if f&command.DenyOOM != 0 && x.srv.memory.tight.Load() && !x.srv.makeRoom(w) {
+		return x.refuse(w, cmd, resp.ErrOOM), true
+	}
+	if x.inSubscribeMode() && f&command.Subscribed == 0 {
+		return x.refuse(w, cmd, resp.SubscribeContext(cmd.FullName)), true
+	}
+	if x.srv.pause.active.Load() && x.srv.mustPause(x, cmd) {
+		return x.pauseFor(args), true
+	}
+	return resp.Continue, false
+}
+
+// next is what the door should do after a command that did not park.
+func (x *Session) next() resp.Next {
+	if n := int64(x.out.Len()); n > publishOutput || x.pub.obuf.Load() != 0 {
+		x.pub.obuf.Store(n)
+	}
+	if x.out.Over() {
+		x.srv.counters.outputLimit.Add(1)
+		x.closing = true
+	}
+	if x.closing {
+		return resp.Close
+	}
+	return resp.Continue
+}
+
+// publishOutput is the output from which on the cron is told of it.
+const publishOutput = 16 << 10
