@@ -32,24 +32,24 @@ type Config struct {
 	RequirePass    string // empty = none
 
 	// Limits on clients.
-	MaxClients                       int
-	MaxClientsReserved               int // extra slots for loopback peers
-	Timeout                          int // seconds without a command; 0 = for ever
-	TCPKeepAlive                     int // seconds; 0 = off
-	ClientFirstByteTimeout           int // seconds, while unauthenticated
-	ClientWriteTimeout               int // seconds without progress of a write
-	ClientQueryBufferLimit           int64
-	OutputLimits                     [3]OutputLimit // by ClientClass
-	MaxMemoryClients                 int64          // bytes; see MaxMemoryClientsPercent
-	MaxMemoryClientsPercent          int            // of maxmemory; used if not 0
-	ProtoMaxBulkLen                  int64
-	ProtoMaxArgs                     int
-	ProtoInlineMax                   int64
-	ProtoHeaderMax                   int
-	UnauthenticatedMaxArgs           int
-	UnauthenticatedMaxBulkLen        int64
-	UnauthenticatedQueryBufferLimit  int64
-	UnauthenticatedOutputBufferLimit int64
+	MaxClients                     int
+	MaxClientsReserved             int // extra slots for loopback peers
+	Timeout                        int // seconds without a command; 0 = for ever
+	TCPKeepAlive                   int // seconds; 0 = off
+	ClientFirstByteTimeout         int // seconds, while unauthenticated
+	ClientWriteTimeout             int // seconds without progress of a write
+	ClientQueryBufferLimit         int64
+	OutputLimits                   [3]OutputLimit // by ClientClass
+	MaxMemoryClients               int64          // bytes; see MaxMemoryClientsPercent
+	MaxMemoryClientsPercent        int            // of maxmemory; used if not 0
+	ProtoMaxBulkLen                int64
+	ProtoMaxArgs                   int
+	ProtoInlineMax                 int
+	ProtoHeaderMax                 int
+	UnauthenticatedMaxArgs         int
+	UnauthenticatedMaxBulkLen      int64
+	UnauthenticatedQueryBufferMax  int64
+	UnauthenticatedOutputBufferMax int64
 
 	// Memory and data.
 	MaxMemory             int64 // bytes; 0 = no limit
@@ -66,7 +66,7 @@ type Config struct {
 	StreamEventTypeField  string
 	LazyfreeLazyUserDel   bool
 	LazyfreeLazyUserFlush bool
-	Dir                   string
+	Dir                   string // absolute
 	AppendOnly            bool
 	Save                  string
 	ShutdownTimeout       int // seconds
@@ -97,6 +97,8 @@ type Config struct {
 	// MemoryAllowed is what the process may use: the cgroup's limit, else the
 	// host's memory. Not an option; percentages refer to it.
 	MemoryAllowed int64
+
+	launched string // working directory of the start; relative paths refer to it
 }
 
 // ClientClass indexes Config.OutputLimits.

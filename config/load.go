@@ -3,6 +3,7 @@ package config
 import (
 	"fmt"
 	"maps"
+	"os"
 	"path/filepath"
 	"runtime"
 	"slices"
@@ -59,6 +60,7 @@ type Source struct {
 // Default returns the Config of a server started with no option.
 func Default() *Config {
 	c := &Config{MemoryAllowed: memoryAllowed()}
+	c.launched, _ = os.Getwd() // unknown: relative paths stay relative
 	for _, o := range options {
 		if err := o.value.set(c, o.Default); err != nil {
 			panic(fmt.Sprintf("config: default of %s: %v", o.Name, err)) // a test keeps this from happening
@@ -92,7 +94,7 @@ func (src *Source) load() (*Config, error) {
 		if err != nil {
 			return nil, err
 		}
-		if file, err = parseFile(src.Path, data, readFile); err != nil {
+		if file, err = parseFile(src.Path, data, src.base.launched); err != nil {
 			return nil, err
 		}
 		src.Warnings = append(src.Warnings, file.warnings...)
@@ -101,11 +103,11 @@ func (src *Source) load() (*Config, error) {
 }
 
 // parseFile reads data as the format that its name says.
-func parseFile(name string, data []byte, open func(string) ([]byte, error)) (parsed, error) {
+func parseFile(name string, data []byte, dir string) (parsed, error) {
 	if isYAML(name) {
 		return readYAML(name, data)
 	}
-	return readConf(name, data, open)
+	return readConf(name, data, dir)
 }
 
 func isYAML(name string) bool {

@@ -142,27 +142,27 @@ func clientOptions() []*Option {
 		{"client-write-timeout", "client.write_timeout", "60", Live, "seconds after which a client that reads nothing of its reply is closed; 0 = never",
 			number[int]{at: func(c *Config) *int { return &c.ClientWriteTimeout }, max: maxInt32}},
 		{"client-query-buffer-limit", "client.query_buffer_limit", "1gb", Live, "unprocessed input of one client, its MULTI queue included",
-			size{at: func(c *Config) *int64 { return &c.ClientQueryBufferLimit }, min: 1 << 20, max: math.MaxInt64}},
+			size[int64]{at: func(c *Config) *int64 { return &c.ClientQueryBufferLimit }, min: 1 << 20, max: math.MaxInt64}},
 		{"client-output-buffer-limit", "client.output_buffer_limit", "normal 1gb 256mb 60 replica 256mb 64mb 60 pubsub 32mb 8mb 60", Live, "unread replies of one client; 0 = no limit",
 			outputLimits{}},
 		{"maxmemory-clients", "memory.maxmemory_clients", "25%", Live, "buffers of all clients together; over it the largest client is closed",
 			clientsMemory{}},
 		{"proto-max-bulk-len", "proto.max_bulk_len", "512mb", Live, "one argument, and one string value",
-			size{at: func(c *Config) *int64 { return &c.ProtoMaxBulkLen }, min: 1 << 20, max: math.MaxInt32}},
+			size[int64]{at: func(c *Config) *int64 { return &c.ProtoMaxBulkLen }, min: 1 << 20, max: math.MaxInt32}},
 		{"proto-max-args", "proto.max_args", "1048576", Live, "arguments of one request",
 			number[int]{at: func(c *Config) *int { return &c.ProtoMaxArgs }, min: 16, max: maxInt32}},
 		{"proto-inline-max", "proto.inline_max", "64kb", Live, "one inline request line",
-			size{at: func(c *Config) *int64 { return &c.ProtoInlineMax }, min: 1 << 10, max: 1 << 30}},
+			size[int]{at: func(c *Config) *int { return &c.ProtoInlineMax }, min: 1 << 10, max: 1 << 30}},
 		{"proto-header-max", "proto.header_max", "32", Live, "digits in a length line",
 			number[int]{at: func(c *Config) *int { return &c.ProtoHeaderMax }, min: 24, max: 64 << 10}},
 		{"unauthenticated-max-args", "unauthenticated.max_args", "10", Live, "before AUTH: arguments of one request",
 			number[int]{at: func(c *Config) *int { return &c.UnauthenticatedMaxArgs }, min: 4, max: maxInt32}},
 		{"unauthenticated-max-bulk-len", "unauthenticated.max_bulk_len", "16kb", Live, "before AUTH: one argument",
-			size{at: func(c *Config) *int64 { return &c.UnauthenticatedMaxBulkLen }, min: 512, max: math.MaxInt32}},
+			size[int64]{at: func(c *Config) *int64 { return &c.UnauthenticatedMaxBulkLen }, min: 512, max: math.MaxInt32}},
 		{"unauthenticated-query-buffer-limit", "unauthenticated.query_buffer_limit", "1mb", Live, "before AUTH: unprocessed input",
-			size{at: func(c *Config) *int64 { return &c.UnauthenticatedQueryBufferLimit }, min: 64 << 10, max: math.MaxInt64}},
+			size[int64]{at: func(c *Config) *int64 { return &c.UnauthenticatedQueryBufferMax }, min: 64 << 10, max: math.MaxInt64}},
 		{"unauthenticated-output-buffer-limit", "unauthenticated.output_buffer_limit", "64kb", Live, "before AUTH: unread replies",
-			size{at: func(c *Config) *int64 { return &c.UnauthenticatedOutputBufferLimit }, min: 4 << 10, max: math.MaxInt64}},
+			size[int64]{at: func(c *Config) *int64 { return &c.UnauthenticatedOutputBufferMax }, min: 4 << 10, max: math.MaxInt64}},
 	}
 }
 
@@ -173,7 +173,7 @@ func dataOptions() []*Option {
 		{"shards", "shards", "0", Fixed, "lock shards of a database, a power of two; 0 = chosen for the machine",
 			shards{number[int]{at: func(c *Config) *int { return &c.Shards }, max: 4096}}},
 		{"maxmemory", "memory.maxmemory", "80%", Live, "memory for data and buffers, % = of what the process may use; 0 = no limit",
-			size{at: func(c *Config) *int64 { return &c.MaxMemory }, max: math.MaxInt64, percent: true}},
+			size[int64]{at: func(c *Config) *int64 { return &c.MaxMemory }, max: math.MaxInt64, percent: true}},
 		{"maxmemory-policy", "memory.maxmemory_policy", "noeviction", Live, "what gives way when it is full",
 			oneOf{at: func(c *Config) *string { return &c.MaxMemoryPolicy }, list: []string{"volatile-lru", "volatile-lfu", "volatile-random", "volatile-ttl", "allkeys-lru", "allkeys-lfu", "allkeys-random", "noeviction"}}},
 		{"maxmemory-samples", "memory.maxmemory_samples", "5", Live, "keys looked at to evict one",
@@ -189,7 +189,7 @@ func dataOptions() []*Option {
 		{"list-max-listpack-size", "list.max_listpack_size", "-2", Live, "size of a list node: elements, or -1 to -5 = 4 to 64 KiB",
 			number[int]{at: func(c *Config) *int { return &c.ListMaxListpackSize }, min: -5, max: maxInt32}},
 		{"stream-node-max-bytes", "stream.node_max_bytes", "4kb", Live, "size of a stream node; 0 = no limit",
-			size{at: func(c *Config) *int64 { return &c.StreamNodeMaxBytes }, max: math.MaxInt32}},
+			size[int64]{at: func(c *Config) *int64 { return &c.StreamNodeMaxBytes }, max: math.MaxInt32}},
 		{"stream-node-max-entries", "stream.node_max_entries", "100", Live, "entries of a stream node; 0 = no limit",
 			number[int64]{at: func(c *Config) *int64 { return &c.StreamNodeMaxEntries }, max: math.MaxInt64}},
 		{"stream-event-type-field", "stream.event_type_field", "type", Live, "field of an entry that names its event type in the metrics",
@@ -203,8 +203,8 @@ func dataOptions() []*Option {
 
 func serverOptions() []*Option {
 	return []*Option{
-		{"dir", "server.dir", ".", Protected, "working directory",
-			text{at: func(c *Config) *string { return &c.Dir }, what: "path", check: notEmpty}},
+		{"dir", "server.dir", ".", Protected, "working directory; relative paths of files refer to it",
+			directory{}},
 		{"hz", "server.hz", "10", Live, "background rounds a second: expiry, timeouts, statistics",
 			hz{number[int]{at: func(c *Config) *int { return &c.Hz }, min: 1, max: 500}}},
 		{"shutdown-timeout", "server.shutdown_timeout", "10", Live, "seconds that commands in flight get at shutdown",
@@ -275,9 +275,9 @@ func rateLimitOptions() []*Option {
 		{"rate-limit-requests-per-second", "rate_limit.requests_per_second", "1000", Live, "refill, per address",
 			real{at: func(c *Config) *float64 { return &c.RateLimit.RequestsPerSecond }, max: 1e9}},
 		{"rate-limit-burst-size", "rate_limit.burst_size", "100", Live, "commands that may come at once",
-			number[int]{at: func(c *Config) *int { return &c.RateLimit.BurstSize }, max: 1e9}},
+			number[int]{at: func(c *Config) *int { return &c.RateLimit.BurstSize }, max: maxInt32}},
 		{"rate-limit-action", "rate_limit.action", "reject", Live, "what happens to a command over the limit",
-			oneOf{at: func(c *Config) *string { return &c.RateLimit.Action }, list: []string{"reject"}}},
+			oneOf{at: func(c *Config) *string { return &c.RateLimit.Action }, list: []string{"reject", "delay", "close"}}},
 		{"rate-limit-dry-run", "rate_limit.dry_run", "no", Live, "count, never act",
 			yesNo{at: func(c *Config) *bool { return &c.RateLimit.DryRun }}},
 		{"rate-limit-exempt", "rate_limit.exempt", "", Live, "addresses without a limit; unix sockets never have one",
@@ -285,11 +285,11 @@ func rateLimitOptions() []*Option {
 		{"rate-limit-ipv6-prefix", "rate_limit.ipv6_prefix", "64", Live, "bits of an IPv6 address that make one client",
 			number[int]{at: func(c *Config) *int { return &c.RateLimit.IPv6Prefix }, min: 1, max: 128}},
 		{"rate-limit-connections-per-second", "rate_limit.connections_per_second", "0", Live, "new connections, per address; 0 = no limit",
-			number[int]{at: func(c *Config) *int { return &c.RateLimit.ConnectionsPerSecond }, max: maxInt32}},
+			number[int]{at: func(c *Config) *int { return &c.RateLimit.ConnectionsPerSecond }, max: 1e6}},
 		{"rate-limit-max-connections", "rate_limit.max_connections", "0", Live, "connections at once, per address; 0 = no limit",
 			number[int]{at: func(c *Config) *int { return &c.RateLimit.MaxConnections }, max: maxInt32}},
 		{"rate-limit-auth-failures-per-minute", "rate_limit.auth_failures_per_minute", "10", Live, "wrong passwords, per address; then each AUTH waits a second; 0 = no limit",
-			number[int]{at: func(c *Config) *int { return &c.RateLimit.AuthFailuresPerMinute }, max: maxInt32}},
+			number[int]{at: func(c *Config) *int { return &c.RateLimit.AuthFailuresPerMinute }, max: 1e6}},
 		{"rate-limit-error-prefix", "rate_limit.error_prefix", "TRYAGAIN", Live, "first word of the error reply",
 			text{at: func(c *Config) *string { return &c.RateLimit.ErrorPrefix }, what: "one word in capitals", check: errorPrefix}},
 		{"rate-limit-cost-by-size", "rate_limit.cost_by_size", "no", Live, "charge large requests and replies for more than one command",
@@ -297,18 +297,11 @@ func rateLimitOptions() []*Option {
 	}
 }
 
-func notEmpty(s string) error {
-	if s == "" {
-		return reason("argument must not be empty")
-	}
-	return nil
-}
-
-var capitals = regexp.MustCompile(`^[A-Z][A-Z0-9_]{0,31}$`)
+var capitals = regexp.MustCompile(`^[A-Z]{1,32}$`)
 
 func errorPrefix(s string) error {
 	if !capitals.MatchString(s) {
-		return reason("argument must be one word of up to 32 capital letters, digits and underscores")
+		return reason("argument must be one word of up to 32 capital letters")
 	}
 	return nil
 }

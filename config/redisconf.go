@@ -30,14 +30,15 @@ type parsed struct {
 
 // confReader reads files in the format of redis.conf.
 type confReader struct {
-	open  func(path string) ([]byte, error)
+	dir   string // relative includes refer to it
 	files int
 	out   parsed
 }
 
-// readConf reads data, named name in messages, and what it includes.
-func readConf(name string, data []byte, open func(string) ([]byte, error)) (parsed, error) {
-	r := confReader{open: open}
+// readConf reads data, named name in messages, and what it includes. As for
+// redis-server, relative includes refer to dir, where the program was started.
+func readConf(name string, data []byte, dir string) (parsed, error) {
+	r := confReader{dir: dir}
 	err := r.read(name, data, 0)
 	return r.out, err
 }
@@ -94,9 +95,13 @@ func (r *confReader) include(origin string, words []string, depth int) error {
 	if depth >= maxIncludeDepth {
 		return fmt.Errorf("%s: include: files are nested deeper than %d", origin, maxIncludeDepth)
 	}
-	paths := []string{words[0]}
+	path := words[0]
+	if !filepath.IsAbs(path) {
+		path = filepath.Join(r.dir, path)
+	}
+	paths := []string{path}
 	if strings.ContainsAny(words[0], "*?[") {
-		found, err := filepath.Glob(words[0])
+		found, err := filepath.Glob(path)
 		if err != nil {
 			return fmt.Errorf("%s: include: %w", origin, err)
 		}
@@ -106,7 +111,7 @@ func (r *confReader) include(origin string, words []string, depth int) error {
 		if r.files++; r.files > maxIncludes {
 			return fmt.Errorf("%s: include: more than %d files", origin, maxIncludes)
 		}
-		data, err := r.open(p)
+		data, err := readFile(p)
 		if err != nil {
 			return fmt.Errorf("%s: include: %w", origin, err)
 		}

@@ -24,7 +24,7 @@ func (src *Source) Rewrite(c *Config) error {
 	if err != nil {
 		return err
 	}
-	data, err := rewrite(src.base, src.Path, old, c, readFile)
+	data, err := rewrite(src.base, src.Path, old, c)
 	if err != nil {
 		return err
 	}
@@ -35,14 +35,14 @@ func (src *Source) Rewrite(c *Config) error {
 }
 
 // rewrite returns data changed so that it reads as c.
-func rewrite(base *Config, name string, data []byte, c *Config, open func(string) ([]byte, error)) ([]byte, error) {
+func rewrite(base *Config, name string, data []byte, c *Config) ([]byte, error) {
 	edit, add := rewriteConf, appendConf
 	if isYAML(name) {
 		edit, add = rewriteYAML, rewriteYAML
 	}
 	// The second round puts what an included file still overrides at the end.
 	for _, change := range []func([]byte, *Option, *Config) []byte{edit, add} {
-		differ, err := differing(base, name, data, c, open)
+		differ, err := differing(base, name, data, c)
 		if err != nil {
 			return nil, err
 		}
@@ -50,7 +50,7 @@ func rewrite(base *Config, name string, data []byte, c *Config, open func(string
 			data = change(data, o, c)
 		}
 	}
-	differ, err := differing(base, name, data, c, open)
+	differ, err := differing(base, name, data, c)
 	if err != nil {
 		return nil, err
 	}
@@ -61,8 +61,8 @@ func rewrite(base *Config, name string, data []byte, c *Config, open func(string
 }
 
 // differing returns the options to which data gives another value than c.
-func differing(base *Config, name string, data []byte, c *Config, open func(string) ([]byte, error)) (list []*Option, err error) {
-	file, err := parseFile(name, data, open)
+func differing(base *Config, name string, data []byte, c *Config) (list []*Option, err error) {
+	file, err := parseFile(name, data, base.launched)
 	if err != nil {
 		return nil, err
 	}

@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"math"
 	"net/netip"
+	"path/filepath"
 	"slices"
 	"strconv"
 	"strings"
@@ -112,49 +113,46 @@ func (v real) allowed() string       { return "0 to " + formatReal(v.max) }
 func formatReal(f float64) string { return strconv.FormatFloat(f, 'f', -1, 64) }
 
 // size is a number of bytes, written with the units of redis.conf.
-type size struct {
+type size[T int | int64] struct {
 	single
-	at       func(*Config) *int64
-	min, max int64
+	at       func(*Config) *T
+	min, max T
 	percent  bool // N% of the memory the process may use is understood, too
 }
 
 const errNotMemory = reason("argument must be a memory value")
 
-func (v size) set(c *Config, text string) error {
+func (v size[T]) set(c *Config, text string) error {
 	if share, ok := strings.CutSuffix(text, "%"); ok && v.percent {
 		p, err := parsePercent(share)
 		if err != nil {
 			return err
 		}
-		*v.at(c) = c.MemoryAllowed / 100 * int64(p)
+		*v.at(c) = T(c.MemoryAllowed / 100 * int64(p))
 		return nil
 	}
 	n, err := parseSize(text)
 	if err != nil {
 		return err
 	}
-	if n < v.min || n > v.max {
+	if n < int64(v.min) || n > int64(v.max) {
 		return fmt.Errorf("argument must be between %d and %d inclusive", v.min, v.max)
 	}
-	*v.at(c) = n
+	*v.at(c) = T(n)
 	return nil
 }
 
-func (v size) get(c *Config) string  { return strconv.FormatInt(*v.at(c), 10) }
-func (v size) file(c *Config) string { return formatSize(*v.at(c)) }
+func (v size[T]) get(c *Config) string  { return strconv.FormatInt(int64(*v.at(c)), 10) }
+func (v size[T]) file(c *Config) string { return formatSize(int64(*v.at(c))) }
 
-func (v size) allowed() string {
+func (v size[T]) allowed() string {
 	if v.percent {
 		return "bytes or N%"
 	}
-	if v.max == math.MaxInt64 && v.min == 0 {
-		return "bytes"
+	if int64(v.max) == math.MaxInt64 {
+		return "bytes, at least " + formatSize(int64(v.min))
 	}
-	if v.max == math.MaxInt64 {
-		return "bytes, at least " + formatSize(v.min)
-	}
-	return formatSize(v.min) + " to " + formatSize(v.max)
+	return "bytes, " + formatSize(int64(v.min)) + " to " + formatSize(int64(v.max))
 }
 
 // units are redis.conf's: those without b are powers of ten. formatSize tries
@@ -311,6 +309,24 @@ func (v text) set(c *Config, s string) error {
 func (v text) get(c *Config) string  { return *v.at(c) }
 func (v text) file(c *Config) string { return *v.at(c) }
 func (v text) allowed() string       { return v.what }
+
+// directory is dir. It is kept absolute, as CONFIG GET shows it.
+type directory struct{ single }
+
+func (directory) set(c *Config, s string) error {
+	if s == "" {
+		return reason("argument must not be empty")
+	}
+	if !filepath.IsAbs(s) {
+		s = filepath.Join(c.launched, s)
+	}
+	c.Dir = filepath.Clean(s)
+	return nil
+}
+
+func (directory) get(c *Config) string  { return c.Dir }
+func (directory) file(c *Config) string { return c.Dir }
+func (directory) allowed() string       { return "path" }
 
 // list is any number of words.
 type list struct {

@@ -75,7 +75,7 @@ func yamlText(o *Option, x any) (string, error) {
 	}
 	// YAML has read 0700 as 448 and 1e3 as 1000: what was meant is lost.
 	switch o.value.(type) {
-	case text, fileMode:
+	case text, directory, fileMode:
 		return "", reason("argument must stand in quotes")
 	}
 	switch x := x.(type) {
@@ -146,7 +146,7 @@ func yamlKeys(data []byte) map[string]yamlKey {
 func yamlValue(o *Option, c *Config) string {
 	s := o.value.file(c)
 	switch o.value.(type) {
-	case text, fileMode:
+	case text, directory, fileMode:
 		return yamlQuote(s)
 	case outputLimits:
 		var groups []string
