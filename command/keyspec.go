@@ -20,14 +20,11 @@ func (c *Command) HasKeys() bool { return len(c.Row.Keys) > 0 || c.FindKeys != n
 // far, when the arguments cannot be right (a key count that is no number or
 // exceeds the arguments, a keyword that is missing).
 func (c *Command) Keys(args [][]byte, dst []KeyAt) ([]KeyAt, bool) {
-	if i := c.oneKey; i > 0 {
-		if i >= len(args) {
-			return dst, false
-		}
-		return append(dst, KeyAt{i, c.Row.Keys[0].Flags}), true
-	}
 	if c.FindKeys != nil {
 		return c.FindKeys(args, dst)
+	}
+	if i := c.oneKey; i > 0 && i < len(args) {
+		return append(dst, KeyAt{i, c.Row.Keys[0].Flags}), true
 	}
 	ok := true
 	for i := range c.Row.Keys {

@@ -31,7 +31,7 @@ type Table struct {
 // Rows returns the rows of every family of this package.
 func Rows() []Row {
 	var all []Row
-	for _, family := range [][]Row{stringRows(), keyRows()} {
+	for _, family := range [][]Row{stringRows(), keyRows(), listRows(), streamRows()} {
 		all = append(all, family...)
 	}
 	return all
@@ -59,8 +59,10 @@ func (t *Table) add(r *Row, parent *Command) *Command {
 	if parent != nil {
 		c.FullName = parent.Name + "|" + r.Name
 	}
-	if len(r.Keys) == 1 && r.FindKeys == nil && len(r.Subs) == 0 {
-		if k := &r.Keys[0]; k.Begin > 0 && k.Last == 0 && !k.NumKeys {
+	if len(r.Keys) == 1 && len(r.Subs) == 0 {
+		k := &r.Keys[0]
+		plain := k.Begin > 0 && k.Last == 0 && !k.NumKeys && k.Flags&(Incomplete|NotKey) == 0
+		if plain && (r.FindKeys == nil || k.Flags&VariableFlags != 0) {
 			c.oneKey = k.Begin
 		}
 	}

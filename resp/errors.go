@@ -36,6 +36,7 @@ const (
 	ErrMaxLenNegative    Error = "ERR MAXLEN can't be negative"
 	ErrRank              Error = "ERR RANK can't be zero: use 1 to start from the first match, 2 from the second ... or use negative to start from the end of the list"
 	ErrRankRange         Error = "ERR value is out of range, value must between -9223372036854775807 and 9223372036854775807"
+	ErrInt32Range        Error = "ERR value is out of range, value must between -2147483648 and 2147483647"
 	ErrInvalidCursor     Error = "ERR invalid cursor"
 	ErrTimeout           Error = "ERR timeout is not a float or out of range"
 	ErrTimeoutInteger    Error = "ERR timeout is not an integer or out of range"
@@ -67,6 +68,7 @@ const (
 	ErrNoLFU              Error = "ERR An LFU maxmemory policy is not selected, access frequency not tracked. Please note that when switching between policies at runtime LRU and LFU data will take some time to adjust."
 	ErrLFU                Error = "ERR An LFU maxmemory policy is selected, idle time not tracked. Please note that when switching between policies at runtime LRU and LFU data will take some time to adjust."
 	ErrLCSLenIdx          Error = "ERR If you want both the length and indexes, please just use IDX."
+	ErrLCSMemory          Error = "ERR Insufficient memory, transient memory for LCS exceeds proto-max-bulk-len"
 	ErrLCSNotString       Error = "ERR The specified keys must contain string values"
 	ErrBitValue           Error = "ERR bit is not an integer or out of range"
 	ErrBitOffset          Error = "ERR bit offset is not an integer or out of range"
@@ -245,6 +247,11 @@ func UnknownSubcommand(container string, sub []byte) Error {
 // InvalidExpire is the answer to an expiry that is not positive or overflows.
 func InvalidExpire(name string) Error {
 	return Error("ERR invalid expire time in '" + name + "' command")
+}
+
+// UnsupportedOption is the answer of EXPIRE and its relatives to an unknown option.
+func UnsupportedOption(option []byte) Error {
+	return Error(oneLine("ERR Unsupported option " + string(appendQuoted(nil, option, len(option)))))
 }
 
 // NoGroup is the answer of XREADGROUP, XACK's relatives and XINFO where key or
