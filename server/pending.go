@@ -15,7 +15,6 @@ func connectionRows() []Row { return nil }
 func pubsubRows() []Row     { return nil }
 func adminRows() []Row      { return nil }
 func introspectRows() []Row { return nil }
-func configRows() []Row     { return nil }
 func infoRows() []Row       { return nil }
 func slowlogRows() []Row    { return nil }
 func latencyRows() []Row    { return nil }

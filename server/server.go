@@ -37,6 +37,8 @@ type Row struct {
 // Options are what main, or a test, gives a Server.
 type Options struct {
 	Config   *config.Config
+	Source   *config.Source   // where Config came from; nil: no Reload, no CONFIG REWRITE
+	Level    *slog.LevelVar   // follows loglevel; nil: the log's level stays
 	Clock    func() time.Time // wall clock; nil means the system's
 	Log      *slog.Logger     // nil discards
 	Journal  journal.Log      // nil: no write log
@@ -50,6 +52,7 @@ type Server struct {
 	opts    Options
 	log     *slog.Logger
 	cfg     atomic.Pointer[config.Config]
+	configs configState
 	conf    atomic.Pointer[command.Conf]
 	clock   func() time.Time
 	started time.Time
