@@ -1,0 +1,515 @@
+package tests
+
+import (
+	"errors"
+	"flag"
+	"fmt"
+	"math/rand/v2"
+	"slices"
+	"sort"
+	"strings"
+	"testing"
+	"time"
+)
+
+var (
+	flagSeed     = flag.Uint64("seed", 0, "seed of the differential run; 0 takes one from the clock")
+	flagCommands = flag.Int("commands", 200_000, "commands of the differential run")
+	flagOnly     = flag.String("only", "", "differential run: only commands whose name contains one of these comma-separated words")
+)
+
+// TestDifferential sends the same random commands to our server and to a
+// redis-server and compares what they say, and every thousand commands what
+// they hold.
+func TestDifferential(t *testing.T) {
+	needProgram(t, "redis-server")
+	subjects := differentialSubjects(t)
+	ours := startSynapRealTime(t, *flagDoor, nil)
+	theirs := startRedis(t, nil)
+	seed := *flagSeed
+	if seed == 0 {
+		seed = uint64(time.Now().UnixNano())
+	}
+	count := *flagCommands
+	if testing.Short() {
+		count /= 10
+	}
+	d := newDuel(t, newGenerator(seed, subjects), ours, theirs)
+	d.run(count)
+	t.Logf("seed %d: %d commands of %s compared; %d differences", seed, d.done, d.g.describe(), d.found)
+}
+
+func newGenerator(seed uint64, subjects []subject) *generator {
+	g := &generator{rnd: rand.New(rand.NewPCG(seed, 1)), subjects: subjects}
+	handling := specialHandling()
+	for i := range subjects {
+		s := &subjects[i]
+		s.special = handling[s.full]
+		weight := ordinary
+		if s.special.weight > 0 {
+			weight = s.special.weight
+		} else if s.special.alone || s.special.compare != nil {
+			weight = ordinary / 4
+		}
+		for range weight {
+			g.weighted = append(g.weighted, i)
+		}
+	}
+	return g
+}
+
+// request is one command of the run, kept for the reproduction.
+type request struct {
+	args    []string
+	subject *subject
+	raw     []byte
+	proto   int
+}
+
+// duel runs commands against two servers.
+type duel struct {
+	t            *testing.T
+	g            *generator
+	ours, theirs *server
+	pairs        map[int]*pair // by protocol
+	epoch        []request     // since both were emptied
+	done, found  int
+	seen         map[string]bool
+	marker       int
+}
+
+// pair is a connection to each server in the same state.
+type pair struct{ ours, theirs *client }
+
+func newDuel(t *testing.T, g *generator, ours, theirs *server) *duel {
+	return &duel{t: t, g: g, ours: ours, theirs: theirs, pairs: map[int]*pair{}, seen: map[string]bool{}}
+}
+
+func (d *duel) connect(proto int) *pair {
+	p := &pair{}
+	var err1, err2 error
+	p.ours, err1 = dial(d.ours.network, d.ours.addr, proto)
+	p.theirs, err2 = dial(d.theirs.network, d.theirs.addr, proto)
+	if err := errors.Join(err1, err2); err != nil {
+		d.t.Fatal(err)
+	}
+	return p
+}
+
+func (p *pair) close() { p.ours.close(); p.theirs.close() }
+
+const (
+	epochLength    = 1000 // commands between two comparisons of the state
+	maxDifferences = 12   // different ones, after which the run ends
+)
+
+func (d *duel) run(count int) {
+	d.empty()
+	for d.done < count && d.found < maxDifferences {
+		proto := 2 + d.g.rnd.IntN(2)
+		batch := d.batch(proto)
+		alone := batch[0].subject != nil && batch[0].subject.special.alone
+		if fault := d.play(batch, proto, alone); fault != nil {
+			d.report(fault)
+			d.empty()
+			continue
+		}
+		d.done += len(batch)
+		d.epoch = append(d.epoch, batch...)
+		if len(d.epoch) >= epochLength {
+			if fault := d.compareState(); fault != nil {
+				d.report(fault)
+			}
+			d.empty()
+		}
+	}
+}
+
+// batch makes requests for one connection: a short one of a command that must
+// be alone, or a longer one of all others, part of it in a transaction.
+func (d *duel) batch(proto int) []request {
+	var batch []request
+	add := func(args []string, s *subject) {
+		batch = append(batch, request{args: args, subject: s, raw: d.g.encode(nil, args), proto: proto})
+	}
+	args, s := d.g.next()
+	add(args, s)
+	alone := s != nil && s.special.alone
+	size := 1 + d.g.rnd.IntN(60)
+	if alone {
+		size = 1 + d.g.rnd.IntN(4)
+	}
+	for len(batch) < size {
+		args, s := d.g.next()
+		if s != nil && (s.special.alone && !alone || alone && s.full == "multi") {
+			continue
+		}
+		add(args, s)
+	}
+	return batch
+}
+
+// fault is the first difference of a batch.
+type fault struct {
+	req          request
+	ours, theirs string
+	why          string
+}
+
+// play sends a batch over a pair of connections and compares the replies. A
+// lone batch goes one command at a time over new connections, as commands of
+// pub/sub have any number of replies.
+func (d *duel) play(batch []request, proto int, alone bool) *fault {
+	if alone {
+		p := d.connect(proto)
+		defer p.close()
+		for i := range batch {
+			if f := d.exchange(p, batch[i:i+1], false); f != nil {
+				if f.why == "closed" {
+					return nil
+				}
+				return f
+			}
+		}
+		return nil
+	}
+	p := d.pairs[proto]
+	if p == nil {
+		p = d.connect(proto)
+		d.pairs[proto] = p
+	}
+	f := d.exchange(p, batch, true)
+	if f != nil {
+		p.close()
+		delete(d.pairs, proto)
+		if f.why == "closed" {
+			return nil
+		}
+	}
+	return f
+}
+
+// exchange sends requests and an end mark to both servers and compares what
+// comes before the mark. restore brings the connection back to database 0
+// outside of a transaction first.
+func (d *duel) exchange(p *pair, batch []request, restore bool) *fault {
+	d.marker++
+	mark := fmt.Sprintf("mark-%d", d.marker)
+	var raw []byte
+	for _, r := range batch {
+		raw = append(raw, r.raw...)
+	}
+	if restore {
+		raw = appendCommand(raw, []string{"DISCARD"})
+		raw = appendCommand(raw, []string{"SELECT", "0"})
+	}
+	raw = appendCommand(raw, []string{"PING", mark})
+	ours, err1 := collect(p.ours, raw, mark)
+	theirs, err2 := collect(p.theirs, raw, mark)
+	f := compareBatch(batch, ours, theirs, restore)
+	switch {
+	case f != nil:
+		return f
+	case err2 != nil:
+		last := batch[len(batch)-1]
+		if closedByPeer(err1) && closedByPeer(err2) {
+			return &fault{why: "closed", req: last}
+		}
+		return &fault{req: last, why: "the reference failed", ours: fmt.Sprint(err1), theirs: fmt.Sprint(err2)}
+	case err1 != nil:
+		return &fault{req: batch[min(len(ours), len(batch)-1)], why: "no sane reply", ours: err1.Error(), theirs: "answered"}
+	}
+	return nil
+}
+
+func collect(c *client, raw []byte, mark string) ([]value, error) {
+	sent := make(chan error, 1)
+	go func() { sent <- c.sendRaw(raw) }()
+	defer func() { <-sent }()
+	var all []value
+	for {
+		c.conn.SetReadDeadline(time.Now().Add(replyTimeout))
+		v, err := readValue(c.in)
+		if err != nil {
+			c.close() // so that the sender ends
+			return all, err
+		}
+		if v.text == mark || v.kind == '*' && len(v.items) == 2 && v.items[1].text == mark {
+			return all, nil
+		}
+		all = append(all, v)
+	}
+}
+
+func compareBatch(batch []request, ours, theirs []value, pipelined bool) *fault {
+	if !pipelined {
+		return compareSeveral(batch[0], ours, theirs)
+	}
+	var queue []request // commands queued in a transaction
+	for i, r := range batch {
+		if i >= len(ours) || i >= len(theirs) {
+			break
+		}
+		a, b := ours[i], theirs[i]
+		if why := compareOne(r, queue, a, b); why != "" {
+			return &fault{req: r, ours: a.render(), theirs: b.render(), why: why}
+		}
+		switch {
+		case b.kind == '+' && b.text == "QUEUED":
+			queue = append(queue, r)
+		case b.isError():
+		default:
+			queue = nil
+		}
+	}
+	if len(ours) != len(theirs) {
+		i := min(len(ours), len(theirs), len(batch)-1)
+		return &fault{req: batch[i], why: fmt.Sprintf("%d replies against %d", len(ours), len(theirs)), ours: renderAll(ours, i), theirs: renderAll(theirs, i)}
+	}
+	return nil
+}
+
+func renderAll(vs []value, from int) string {
+	if from >= len(vs) {
+		return "nothing"
+	}
+	return vs[from].render()
+}
+
+func compareSeveral(r request, ours, theirs []value) *fault {
+	if len(ours) != len(theirs) {
+		return &fault{req: r, why: fmt.Sprintf("%d replies against %d", len(ours), len(theirs)), ours: renderAll(ours, 0), theirs: renderAll(theirs, 0)}
+	}
+	for i := range ours {
+		if why := compareOne(r, nil, ours[i], theirs[i]); why != "" {
+			return &fault{req: r, ours: ours[i].render(), theirs: theirs[i].render(), why: why}
+		}
+	}
+	return nil
+}
+
+// compareOne compares the replies to one request; an EXEC's element by element
+// under the rules of the commands queued.
+func compareOne(r request, queue []request, ours, theirs value) string {
+	if r.subject == nil || theirs.kind == '+' && theirs.text == "QUEUED" {
+		return exact(r.args, ours, theirs)
+	}
+	if r.subject.full == "exec" && theirs.kind == '*' && !theirs.null && len(queue) == len(theirs.items) {
+		if ours.kind != '*' || len(ours.items) != len(theirs.items) {
+			return "differs"
+		}
+		for i, q := range queue {
+			if why := compareOne(q, nil, ours.items[i], theirs.items[i]); why != "" {
+				return fmt.Sprintf("element %d, %q, %s", i, q.args, why)
+			}
+		}
+		return ""
+	}
+	why := comparisonFor(r.subject)(r.args, ours, theirs)
+	if why != "" && deliberate(r.args, ours, theirs) {
+		return ""
+	}
+	return why
+}
+
+// empty brings both servers to the same start.
+func (d *duel) empty() {
+	d.epoch = nil
+	for _, s := range []*server{d.ours, d.theirs} {
+		c, err := dial(s.network, s.addr, 2)
+		if err != nil {
+			d.t.Fatalf("%s is gone: %v", s.name, err)
+		}
+		for _, args := range [][]string{{"CLIENT", "UNPAUSE"}, {"FLUSHALL"}} {
+			if v, err := c.do(args...); err != nil || v.isError() {
+				d.t.Fatalf("%s: %v: %v %s", s.name, args, err, v.render())
+			}
+		}
+		c.close()
+	}
+}
+
+// compareState reads everything both servers hold.
+func (d *duel) compareState() *fault {
+	ours, theirs := d.state(d.ours), d.state(d.theirs)
+	for _, k := range sortedKeys(ours, theirs) {
+		if a, b := ours[k], theirs[k]; a != b {
+			return &fault{why: "state of " + k, ours: a, theirs: b}
+		}
+	}
+	return nil
+}
+
+func sortedKeys(ms ...map[string]string) []string {
+	var all []string
+	for _, m := range ms {
+		for k := range m {
+			all = append(all, k)
+		}
+	}
+	sort.Strings(all)
+	return slices.Compact(all)
+}
+
+// state describes each key of the databases in use by reading it.
+func (d *duel) state(s *server) map[string]string {
+	c, err := dial(s.network, s.addr, 2)
+	if err != nil {
+		d.t.Fatalf("%s is gone: %v", s.name, err)
+	}
+	defer c.close()
+	all := map[string]string{}
+	for _, db := range []string{"0", "1", "2", "15"} {
+		c.do("SELECT", db)
+		keys, err := c.do("KEYS", "*")
+		if err != nil {
+			d.t.Fatalf("%s: KEYS: %v", s.name, err)
+		}
+		for _, k := range keys.items {
+			kind, _ := c.do("TYPE", k.text)
+			all[fmt.Sprintf("database %s, key %q", db, k.text)] = kind.text + " " + contents(c, kind.text, k.text) + " " + expiry(c, k.text)
+		}
+	}
+	return all
+}
+
+func contents(c *client, kind, key string) string {
+	read := map[string][]string{
+		"string": {"GET", key}, "list": {"LRANGE", key, "0", "-1"}, "stream": {"XRANGE", key, "-", "+"},
+		"set": {"SMEMBERS", key}, "hash": {"HGETALL", key}, "zset": {"ZRANGE", key, "0", "-1", "WITHSCORES"},
+	}[kind]
+	if read == nil {
+		return "unreadable"
+	}
+	v, err := c.do(read...)
+	if err != nil {
+		return err.Error()
+	}
+	switch kind {
+	case "set":
+		sortValues(v.items)
+	case "hash":
+		sort.Stable(pairs(v.items))
+	case "stream":
+		info, _ := c.do("XINFO", "STREAM", key)
+		for i := 0; i+1 < len(info.items); i += 2 {
+			if !streamInfoOwn[info.items[i].text] {
+				v.items = append(v.items, info.items[i], info.items[i+1])
+			}
+		}
+	}
+	return v.render()
+}
+
+// expiry is when a key expires, to 10 seconds: relative expiry is set by two clocks.
+func expiry(c *client, key string) string {
+	v, _ := c.do("PEXPIRETIME", key)
+	if len(v.text) > 4 {
+		var ms int64
+		fmt.Sscan(v.text, &ms)
+		return fmt.Sprintf("expires %d", (ms+5000)/10000)
+	}
+	return "expires " + v.text
+}
+
+// report prints a difference once for each command and manner, with the
+// shortest sequence of requests that shows it.
+func (d *duel) report(f *fault) {
+	for _, p := range d.pairs {
+		p.close()
+	}
+	clear(d.pairs)
+	name := "state"
+	if f.req.subject != nil {
+		name = f.req.subject.full
+	} else if len(f.req.args) > 0 {
+		name = f.req.args[0]
+	}
+	key := name + "|" + f.why + "|" + shortened(f.ours, 24) + "|" + shortened(f.theirs, 24)
+	if d.seen[key] {
+		return
+	}
+	d.seen[key] = true
+	d.found++
+	d.t.Errorf("%s %s\n  ours   %s\n  theirs %s\n%s", name, f.why, shortened(f.ours, 400), shortened(f.theirs, 400), d.reproduce(f))
+}
+
+func shortened(s string, n int) string {
+	if len(s) > n {
+		return s[:n] + "…"
+	}
+	return s
+}
+
+// maxTrials bounds the search for a short reproduction.
+const maxTrials = 300
+
+// reproduce removes requests as long as some difference remains.
+func (d *duel) reproduce(f *fault) string {
+	requests := slices.Clone(d.epoch)
+	if f.req.args != nil {
+		requests = append(requests, f.req)
+	}
+	trials := 0
+	fails := func(rs []request) bool { trials++; return d.differs(rs) }
+	if !fails(requests) {
+		return "  (not reproduced one command at a time; last request: " + line(f.req) + ")"
+	}
+	for size := len(requests) / 2; size > 0 && trials < maxTrials; size /= 2 {
+		for at := 0; at+size <= len(requests) && trials < maxTrials; {
+			shorter := slices.Delete(slices.Clone(requests), at, at+size)
+			if fails(shorter) {
+				requests = shorter
+			} else {
+				at += size
+			}
+		}
+	}
+	var b strings.Builder
+	for _, r := range requests {
+		b.WriteString("    " + line(r) + "\n")
+	}
+	return b.String()
+}
+
+func line(r request) string {
+	var words []string
+	for _, a := range r.args {
+		if a == "" || quote(a) != `"`+a+`"` || strings.ContainsAny(a, " '") {
+			a = quote(a)
+		}
+		words = append(words, shortened(a, 60))
+	}
+	return fmt.Sprintf("%d> %s", r.proto, strings.Join(words, " "))
+}
+
+// differs plays requests one by one on two emptied servers.
+func (d *duel) differs(requests []request) bool {
+	epoch := d.epoch
+	defer func() { d.epoch = epoch }()
+	d.empty()
+	own := map[int]*pair{}
+	defer func() {
+		for _, p := range own {
+			p.close()
+		}
+	}()
+	for _, r := range requests {
+		p := own[r.proto]
+		if p == nil {
+			p = d.connect(r.proto)
+			own[r.proto] = p
+		}
+		r.raw = appendCommand(nil, r.args)
+		f := d.exchange(p, []request{r}, false)
+		if f == nil {
+			continue
+		}
+		if f.why != "closed" {
+			return true
+		}
+		p.close()
+		delete(own, r.proto)
+	}
+	return d.compareState() != nil
+}

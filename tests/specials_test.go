@@ -1,0 +1,306 @@
+package tests
+
+import (
+	"math"
+	"slices"
+	"strconv"
+	"strings"
+)
+
+// special is the reasoned handling of a command in the differential run. No
+// command is left out: what cannot run freely runs with restrained arguments,
+// on its own connection, or is compared by less than equality.
+type special struct {
+	why     string
+	args    func(g *generator, s *subject, args []string) []string
+	compare comparison
+	alone   bool // changes what a connection is: runs on a pair of its own
+	weight  int  // how often it is chosen; 0 means ordinary
+}
+
+// comparison returns why two replies to a command differ, or "".
+type comparison func(args []string, ours, theirs value) string
+
+func exact(_ []string, ours, theirs value) string {
+	if equalValues(ours, theirs) {
+		return ""
+	}
+	return "differs"
+}
+
+// asSet compares the elements of the outermost aggregate in any order.
+func asSet(args []string, ours, theirs value) string {
+	if ours.kind == '*' && theirs.kind == '*' {
+		ours.items, theirs.items = slices.Clone(ours.items), slices.Clone(theirs.items)
+		sortValues(ours.items)
+		sortValues(theirs.items)
+	}
+	return exact(args, ours, theirs)
+}
+
+// byShape compares kinds, and the kinds of elements where their number is equal.
+// Errors are determined and must be the same.
+func byShape(args []string, ours, theirs value) string {
+	switch {
+	case ours.isError() || theirs.isError():
+		return exact(args, ours, theirs)
+	case ours.kind != theirs.kind || ours.null != theirs.null:
+		return "is of another kind"
+	case len(ours.items) != len(theirs.items):
+		return ""
+	}
+	for i := range ours.items {
+		if why := byShape(args, ours.items[i], theirs.items[i]); why != "" {
+			return "element " + strconv.Itoa(i) + " " + why
+		}
+	}
+	return ""
+}
+
+// byKind compares only the outermost kind, and errors.
+func byKind(args []string, ours, theirs value) string {
+	if ours.isError() || theirs.isError() {
+		return exact(args, ours, theirs)
+	}
+	if ours.kind != theirs.kind || ours.null != theirs.null {
+		return "is of another kind"
+	}
+	return ""
+}
+
+// within allows integers to differ by a tolerance (time that passes between
+// the two servers).
+func within(tolerance float64) comparison {
+	return func(args []string, ours, theirs value) string {
+		a, err1 := strconv.ParseFloat(ours.text, 64)
+		b, err2 := strconv.ParseFloat(theirs.text, 64)
+		if ours.kind == ':' && theirs.kind == ':' && err1 == nil && err2 == nil && a > 0 && b > 0 {
+			if math.Abs(a-b) <= tolerance {
+				return ""
+			}
+		}
+		return exact(args, ours, theirs)
+	}
+}
+
+func fixedArgs(choices ...string) func(*generator, *subject, []string) []string {
+	return func(g *generator, s *subject, _ []string) []string {
+		rest := strings.Fields(pick(g, choices))
+		return append(slices.Clone(s.words), rest...)
+	}
+}
+
+// rarely is the weight of what would otherwise empty the key space all the time.
+const (
+	ordinary = 40
+	rarely   = 2
+)
+
+// specialHandling is built by a function, as generators appear in it.
+func specialHandling() map[string]special {
+	return map[string]special{
+		"flushall":   {why: "would leave nothing to compare", weight: rarely},
+		"flushdb":    {why: "would leave nothing to compare", weight: rarely},
+		"swapdb":     {why: "hides the keys in use", weight: rarely},
+		"select":     {why: "hides the keys in use; each batch ends with SELECT 0", weight: rarely},
+		"keys":       {why: "order is the hash table's", compare: asSet},
+		"scan":       {why: "cursors are the server's own; contents are compared by whole scans", compare: compareScan, args: scanArgs},
+		"randomkey":  {why: "random", compare: byKind},
+		"ttl":        {why: "time passes", compare: within(2)},
+		"pttl":       {why: "time passes", compare: within(2000)},
+		"expiretime": {why: "relative expiry starts at each server's now", compare: within(2)}, "pexpiretime": {why: "as expiretime", compare: within(2000)},
+		"time":            {why: "time passes", compare: byShape},
+		"lastsave":        {why: "time passes", compare: byShape},
+		"object|idletime": {why: "time passes", compare: within(10)},
+		"object|freq":     {why: "needs an LFU policy; the error is the same", compare: byShape},
+		"object|refcount": {why: "small integers are shared in Redis", compare: byShape},
+		"object|encoding": {why: "short lists are listpacks since 7.2", compare: compareEncoding},
+		"object|help":     {why: "texts are our own", compare: byKind},
+		"memory|usage":    {why: "another memory layout", compare: byShape},
+		"memory|stats":    {why: "another memory layout", compare: byKind}, "memory|doctor": {why: "as memory|stats", compare: byKind},
+		"memory|malloc-stats": {why: "another allocator", compare: byKind}, "memory|help": {why: "texts are our own", compare: byKind},
+		"info":         {why: "facts about each server", compare: byKind},
+		"lolwut":       {why: "version and art are our own", compare: byKind},
+		"role":         {why: "replication offset", compare: byShape},
+		"command":      {why: "the newer commands of Redis are not all there", compare: byKind, weight: 1},
+		"command|docs": {why: "as command", compare: byKind, weight: 1}, "command|list": {why: "as command", compare: byKind, weight: 1},
+		"command|count": {why: "as command", compare: byKind, weight: 1}, "command|help": {why: "texts are our own", compare: byKind},
+		"command|info":            {why: "facts changed between 7.0 and 7.2; checked against the published facts instead", compare: byKind, weight: 1},
+		"command|getkeys":         {why: "names commands", args: getkeysArgs},
+		"command|getkeysandflags": {why: "names commands", args: getkeysArgs, compare: byKeys},
+		"config|get":              {why: "another set of options", args: fixedArgs("maxmemory", "maxclients timeout", "nothing", "save", "appendonly", "time[o]ut", ""), compare: exact},
+		"config|set":              {why: "options that change the run are left alone", args: fixedArgs("maxmemory-samples 7", "maxmemory-samples abc", "nothing 1", "slowlog-max-len 128 slowlog-max-len 129", "timeout -1", "databases 3", "maxmemory-samples"), compare: exact},
+		"config|resetstat":        {why: "harmless"},
+		"config|rewrite":          {why: "no configuration file", compare: exact},
+		"config|help":             {why: "texts are our own", compare: byKind},
+		"slowlog|get":             {why: "what was slow differs", compare: byKind},
+		"slowlog|len":             {why: "what was slow differs", compare: byKind},
+		"slowlog|help":            {why: "texts are our own", compare: byKind},
+		"latency|latest":          {why: "what was slow differs", compare: byKind},
+		"latency|history":         {why: "what was slow differs", compare: byKind},
+		"latency|histogram":       {why: "times", compare: byKind},
+		"latency|doctor":          {why: "texts are our own", compare: byKind},
+		"latency|graph":           {why: "what was slow differs", compare: byKind},
+		"latency|reset":           {why: "what was slow differs", compare: byKind},
+		"latency|help":            {why: "texts are our own", compare: byKind},
+		"client|id":               {why: "numbered by each server", compare: byShape},
+		"client|info":             {why: "facts about each server", compare: byKind},
+		"client|list":             {why: "facts about each server", compare: byKind},
+		"client|help":             {why: "texts are our own", compare: byKind},
+		"client|kill":             {why: "must not hit the run's own connections", args: fixedArgs("ID 999999999", "1.2.3.4:5", "ADDR 1.2.3.4:5", "ID abc", "ID 0", "TYPE nothing", "USER nobody", "ID 999999999 SKIPME no", "SKIPME maybe", "ID", "", "a b c", "LADDR 9.9.9.9:1")},
+		"client|unblock":          {why: "must not hit the run's own connections", args: fixedArgs("999999999", "abc", "999999999 ERROR", "999999999 TIMEOUT", "999999999 FOO", "")},
+		"client|pause":            {why: "a long one would hang the run", args: fixedArgs("1", "0", "1 WRITE", "1 ALL", "-1", "abc", "1 FOO", "")},
+		"client|reply":            {why: "OFF and SKIP leave no reply to compare: see the scripts", args: fixedArgs("ON", "FOO", "")},
+		"client|no-evict":         {why: "harmless", args: fixedArgs("ON", "OFF", "FOO", "")},
+		"client|no-touch":         {why: "newer than 7.0", compare: byKind},
+		"client|setinfo":          {why: "newer than 7.0", compare: byKind},
+		"client|setname":          {why: "stays with the connection", alone: true},
+		"client|getname":          {why: "reads the connection's state", alone: true},
+		"hello":                   {why: "changes the connection's protocol; reports versions", args: helloArgs, compare: byShape, alone: true},
+		"auth":                    {why: "changes the connection's user", alone: true},
+		"quit":                    {why: "ends the connection", alone: true},
+		"reset":                   {why: "changes the connection's protocol", alone: true},
+		"monitor":                 {why: "streams timestamps: see the black-box tests", args: fixedArgs("a", "a b"), alone: true},
+		"subscribe":               {why: "changes what the connection may do", alone: true},
+		"psubscribe":              {why: "changes what the connection may do", alone: true},
+		"ssubscribe":              {why: "changes what the connection may do", alone: true},
+		"unsubscribe":             {why: "several replies in the order of a hash table", alone: true, compare: byShape},
+		"punsubscribe":            {why: "several replies in the order of a list", alone: true, compare: byShape},
+		"sunsubscribe":            {why: "several replies in the order of a hash table", alone: true, compare: byShape},
+		"pubsub|channels":         {why: "order is a hash table's", compare: asSet},
+		"pubsub|shardchannels":    {why: "order is a hash table's", compare: asSet},
+		"pubsub|help":             {why: "texts are our own", compare: byKind},
+		"shutdown":                {why: "would end the run", args: fixedArgs("ABORT", "FOO", "NOSAVE SAVE", "ABORT NOW", "NOSAVE ABORT")},
+		"replicaof":               {why: "no other server to follow", args: fixedArgs("NO ONE", "a", "127.0.0.1 abc", "127.0.0.1 99999999")},
+		"slaveof":                 {why: "no other server to follow", args: fixedArgs("NO ONE", "a", "127.0.0.1 abc")},
+		"wait":                    {why: "a long timeout would hang the run", args: fixedArgs("0 1", "1 1", "0 -1", "abc 1", "1 abc", "-1 1", "0")},
+		"debug":                   {why: "only what neither stops nor fills the server", args: debugArgs, compare: byKind, weight: rarely},
+		"blpop":                   {why: "must not wait for ever", args: timeoutLast},
+		"brpop":                   {why: "must not wait for ever", args: timeoutLast},
+		"xadd":                    {why: "* makes IDs of each server's clock: see the scripts", args: noClockID},
+		"xread":                   {why: "must not wait for ever", args: shortBlock},
+		"xinfo|stream":            {why: "radix tree numbers are Redis' own", compare: compareStreamInfo},
+		"xinfo|help":              {why: "texts are our own", compare: byKind},
+		"module|list":             {why: "harmless"},
+		"cluster":                 {why: "harmless"},
+		"ratelimit":               {why: "our own"},
+	}
+}
+
+// comparisonFor joins a command's special handling and its tips.
+func comparisonFor(s *subject) comparison {
+	if s == nil {
+		return exact
+	}
+	if s.special.compare != nil {
+		return s.special.compare
+	}
+	switch {
+	case s.tips["nondeterministic_output_order"]:
+		return asSet
+	case s.tips["nondeterministic_output"] && s.full != "xadd" && s.full != "xtrim":
+		return byShape // XADD and XTRIM are determined by explicit IDs and exact trimming
+	}
+	return exact
+}
+
+func compareScan(args []string, ours, theirs value) string {
+	if ours.isError() || theirs.isError() || len(ours.items) != 2 || len(theirs.items) != 2 {
+		return exact(args, ours, theirs)
+	}
+	if ours.items[0].text == "0" && theirs.items[0].text == "0" && args[1] == "0" {
+		return asSet(args, ours.items[1], theirs.items[1])
+	}
+	return byKind(args, ours, theirs)
+}
+
+// scanArgs makes most scans whole ones, which can be compared.
+func scanArgs(g *generator, s *subject, args []string) []string {
+	if g.chance(70) {
+		args = append(args, "COUNT", "100000")
+	}
+	return args
+}
+
+func compareEncoding(args []string, ours, theirs value) string {
+	if ours.kind == '$' && theirs.text == "quicklist" && ours.text == "listpack" {
+		return ""
+	}
+	return exact(args, ours, theirs)
+}
+
+// byKeys compares the keys of COMMAND GETKEYSANDFLAGS; flags changed in 7.2.
+func byKeys(args []string, ours, theirs value) string {
+	strip := func(v value) value {
+		v.items = slices.Clone(v.items)
+		for i, item := range v.items {
+			if len(item.items) == 2 {
+				v.items[i] = item.items[0]
+			}
+		}
+		return v
+	}
+	return exact(args, strip(ours), strip(theirs))
+}
+
+var streamInfoOwn = map[string]bool{"radix-tree-keys": true, "radix-tree-nodes": true}
+
+func compareStreamInfo(args []string, ours, theirs value) string {
+	strip := func(v value) value {
+		v.items = slices.Clone(v.items)
+		for i := 0; i+1 < len(v.items); i += 2 {
+			if streamInfoOwn[v.items[i].text] {
+				v.items[i+1] = value{kind: ':', text: "0"}
+			}
+		}
+		return v
+	}
+	return exact(args, strip(ours), strip(theirs))
+}
+
+func getkeysArgs(g *generator, s *subject, args []string) []string {
+	inner, _ := g.next()
+	if g.chance(5) {
+		return slices.Clone(s.words)
+	}
+	return append(slices.Clone(s.words), inner...)
+}
+
+func helloArgs(g *generator, s *subject, _ []string) []string {
+	return append(slices.Clone(s.words), strings.Fields(pick(g, []string{
+		"", "2", "3", "4", "abc", "3 SETNAME x", "3 FOO", "2 AUTH default x", "3 AUTH nobody x", "3 AUTH default", "-1", "9223372036854775808", "3 SETNAME",
+	}))...)
+}
+
+func debugArgs(g *generator, s *subject, _ []string) []string {
+	return append([]string{"DEBUG"}, strings.Fields(pick(g, []string{
+		"SLEEP 0", "OBJECT a", "OBJECT nokey", "SET-ACTIVE-EXPIRE 1", "DIGEST", "DIGEST-VALUE a b", "FOO", "SLEEP", "JMAP", "OBJECT",
+	}))...)
+}
+
+func timeoutLast(g *generator, s *subject, args []string) []string {
+	if len(args) < 3 {
+		return args
+	}
+	args[len(args)-1] = pick(g, []string{"0.001", "0.002", "-1", "abc", "nan", "", "-0.1", "0.0015"})
+	return args
+}
+
+func noClockID(g *generator, _ *subject, args []string) []string {
+	for i := 2; i < len(args); i++ {
+		if args[i] == "*" {
+			args[i] = pick(g, idPool)
+		}
+	}
+	return args
+}
+
+// shortBlock makes BLOCK a few milliseconds or an error.
+func shortBlock(g *generator, _ *subject, args []string) []string {
+	for i := range args[:len(args)-1] {
+		if strings.EqualFold(args[i], "BLOCK") {
+			args[i+1] = pick(g, []string{"1", "2", "-1", "abc"})
+		}
+	}
+	return args
+}
