@@ -199,8 +199,7 @@ func configResetStat(x *Session, c *command.Ctx) {
 func (s *Server) resetStats() {
 	n := &s.counters
 	for _, v := range []*atomic.Int64{
-		&n.connections, &n.commands, &n.unknown, &n.panics, &n.outputLimit, &n.queryLimit, &n.memoryClients,
-		&n.errorReplies, &n.evictedOver, &n.aclDeniedAuth, &n.activeExpiries,
+		&n.connections, &n.unknown, &n.outputLimit, &n.queryLimit, &n.memoryClients, &n.errorReplies, &n.deniedAuth,
 	} {
 		v.Store(0)
 	}
