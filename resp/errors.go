@@ -170,6 +170,8 @@ const (
 	ErrNoSuchClientID     Error = "ERR Invalid client ID"
 	ErrClientIDInvalid    Error = "ERR client-id should be greater than 0"
 	ErrNoSuchUser         Error = "ERR No such user"
+	ErrMaxAge             Error = "ERR maxage is not an integer or out of range"
+	ErrMaxAgePositive     Error = "ERR maxage should be greater than 0"
 	ErrUnblockReason      Error = "ERR CLIENT UNBLOCK reason should be TIMEOUT or ERROR"
 	ErrUnblocked          Error = "UNBLOCKED client unblocked via CLIENT UNBLOCK"
 	ErrPauseMode          Error = "ERR CLIENT PAUSE mode must be WRITE or ALL"
@@ -187,6 +189,13 @@ const (
 	ErrNoKeyArguments     Error = "ERR The command has no key arguments"
 	ErrNoConfigFile       Error = "ERR The server is running without a config file"
 	ErrMonitorDenied      Error = "ERR MONITOR isn't allowed for DENY BLOCKING client"
+	ErrMonitorKeys        Error = "ERR Replica can't interact with the keyspace"
+	ErrSSubscribeDenied   Error = "ERR SSUBSCRIBE isn't allowed for a DENY BLOCKING client"
+	ErrShutdownBlocking   Error = "ERR SHUTDOWN without NOW or ABORT isn't allowed for DENY BLOCKING client"
+	ErrMasterPort         Error = "ERR Invalid master port"
+	ErrNoReplication      Error = "ERR this server cannot be a replica yet"
+	ErrWaitAOFOff         Error = "ERR WAITAOF cannot be used when numlocal is set but appendonly is disabled."
+	ErrZeroOrOne          Error = "ERR value is out of range, value must between 0 and 1"
 	ErrMemoryUsageSamples Error = "ERR SAMPLES value is out of range, must be positive"
 	ErrSlowlogCount       Error = "ERR count should be greater than or equal to -1"
 	ErrLatencyNone        Error = "ERR No samples available for event"
@@ -244,6 +253,17 @@ func UnknownSubcommand(container string, sub []byte) Error {
 	return Error(oneLine(string(b)))
 }
 
+// SubcommandSyntax is the answer of a container to a wrong number of arguments
+// that only the subcommand itself can see.
+func SubcommandSyntax(container string, sub []byte) Error {
+	b := append(make([]byte, 0, 192), "ERR unknown subcommand or wrong number of arguments for '"...)
+	b = appendQuoted(b, sub, maxQuoted)
+	b = append(b, "'. Try "...)
+	b = append(b, strings.ToUpper(container)...)
+	b = append(b, " HELP."...)
+	return Error(oneLine(string(b)))
+}
+
 // InvalidExpire is the answer to an expiry that is not positive or overflows.
 func InvalidExpire(name string) Error {
 	return Error("ERR invalid expire time in '" + name + "' command")
@@ -264,6 +284,34 @@ func NoGroup(key, group []byte, command string) Error {
 		return Error(oneLine("NOGROUP No such consumer group '" + string(group) + "' for key name '" + string(key) + "'"))
 	}
 	return Error(oneLine("NOGROUP No such key '" + string(key) + "' or consumer group '" + string(group) + "'"))
+}
+
+// HelloOption is the answer to an option that HELLO does not know or that lacks
+// its arguments.
+func HelloOption(opt []byte) Error {
+	return Error(oneLine("ERR Syntax error in HELLO option '" + string(opt) + "'"))
+}
+
+// UnknownClientType is the answer to a TYPE of CLIENT LIST and KILL.
+func UnknownClientType(word []byte) Error {
+	return Error(oneLine("ERR Unknown client type '" + string(word) + "'"))
+}
+
+// NoSuchUser is the answer to a USER of CLIENT KILL.
+func NoSuchUser(name []byte) Error {
+	return Error(oneLine("ERR No such user '" + string(name) + "'"))
+}
+
+// UnknownClientInfo is the answer to an attribute that CLIENT SETINFO does not
+// know.
+func UnknownClientInfo(word []byte) Error {
+	return Error(oneLine("ERR Unrecognized option '" + string(word) + "'"))
+}
+
+// InvalidClientInfo is the answer to a bad value of CLIENT SETINFO; word is the
+// attribute as the client wrote it.
+func InvalidClientInfo(word []byte) Error {
+	return Error(oneLine("ERR " + string(word) + " cannot contain spaces, newlines or special characters."))
 }
 
 // SubscribeContext is the answer to a command that RESP2 subscribers may not use.
