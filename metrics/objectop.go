@@ -1,0 +1,31 @@
+package metrics
+
+// ObjectOp says how a command is counted by object; 0: not at all. It is looked
+// up once for each command row.
+type ObjectOp uint8
+
+const (
+	NoObject ObjectOp = iota
+	ListPublish
+	ListConsume
+	ListMove // consumes from its first key, publishes to its second
+	RoomPublish
+	RoomConsume
+	RoomAck
+	RoomClaim
+	RoomDelete
+	RoomTrim
+)
+
+var objectOps = map[string]ObjectOp{
+	"lpush": ListPublish, "rpush": ListPublish, "lpushx": ListPublish, "rpushx": ListPublish, "linsert": ListPublish,
+	"lpop": ListConsume, "rpop": ListConsume, "blpop": ListConsume, "brpop": ListConsume, "lmpop": ListConsume, "blmpop": ListConsume,
+	"lmove": ListMove, "blmove": ListMove, "rpoplpush": ListMove, "brpoplpush": ListMove,
+	"xadd":  RoomPublish,
+	"xread": RoomConsume, "xreadgroup": RoomConsume, "xrange": RoomConsume, "xrevrange": RoomConsume,
+	"xack": RoomAck, "xclaim": RoomClaim, "xautoclaim": RoomClaim,
+	"xdel": RoomDelete, "xtrim": RoomTrim,
+}
+
+// ObjectOpOf returns how the named command is counted.
+func ObjectOpOf(command string) ObjectOp { return objectOps[command] }
