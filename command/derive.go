@@ -25,5 +25,3 @@ func helpLines(container string, subs []Row) []string {
 	}
 	return lines
 }
-
-func plainUsage(s string) string { return s }

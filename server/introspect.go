@@ -1,0 +1,3 @@
+package server
+
+func introspectRows() []Row { return nil }
