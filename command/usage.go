@@ -342,13 +342,5 @@ func groupName(args []Arg) string {
 
 // plainUsage is a usage as people read it: without the types.
 func plainUsage(usage string) string {
-	words := strings.Fields(usage)
-	for i, w := range words {
-		name, typ, said := strings.Cut(w, ":")
-		bare := strings.TrimRight(typ, "]>")
-		if said && name != "" && valueArg(strings.TrimLeft(name, "[<")+":"+bare).Name != strings.TrimLeft(name, "[<")+":"+bare {
-			words[i] = name + typ[len(bare):]
-		}
-	}
-	return strings.Join(words, " ")
+	return strings.NewReplacer(":key", "", ":string", "", ":integer", "", ":double", "", ":pattern", "", ":unix-time", "").Replace(usage)
 }
