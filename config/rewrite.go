@@ -140,13 +140,13 @@ func rewriteYAML(data []byte, o *Option, c *Config) []byte {
 	}
 	keys := yamlKeys(data)
 	if k, ok := keys[o.Path]; ok {
-		return splice(lines, k.line, k.end, changeYAMLLine(lines[k.line], k.end-k.line > 1, yamlValue(o, c)))
+		return splice(lines, k.line, k.end, changeYAMLLine(lines[k.line], k.end-k.line > 1, yamlValue(o, o.value.file(c))))
 	}
 	section, key, nested := strings.Cut(o.Path, ".")
 	if !nested {
-		return splice(lines, len(lines), len(lines), section+": "+yamlValue(o, c))
+		return splice(lines, len(lines), len(lines), section+": "+yamlValue(o, o.value.file(c)))
 	}
-	line := key + ": " + yamlValue(o, c)
+	line := key + ": " + yamlValue(o, o.value.file(c))
 	s, ok := keys[section]
 	if !ok {
 		return splice(lines, len(lines), len(lines), section+":", "  "+line)

@@ -142,9 +142,8 @@ func yamlKeys(data []byte) map[string]yamlKey {
 	return found
 }
 
-// yamlValue writes an option's value so that readYAML reads it back.
-func yamlValue(o *Option, c *Config) string {
-	s := o.value.file(c)
+// yamlValue writes an option's text so that readYAML reads it back.
+func yamlValue(o *Option, s string) string {
 	switch o.value.(type) {
 	case text, directory, fileMode:
 		return yamlQuote(s)
@@ -178,6 +177,11 @@ func yamlQuote(s string) string {
 // YAML writes every option, with what it is for; Load reads it back to an
 // equal Config.
 func (c *Config) YAML() string {
+	return writeYAML(func(o *Option) string { return o.value.file(c) })
+}
+
+// writeYAML writes every option with the text that value gives it.
+func writeYAML(value func(*Option) string) string {
 	var b strings.Builder
 	var sections []string
 	bySection := map[string][]*Option{}
@@ -202,7 +206,7 @@ func (c *Config) YAML() string {
 		}
 		for _, o := range bySection[section] {
 			key := o.Path[strings.IndexByte(o.Path, '.')+1:]
-			fmt.Fprintf(&b, "%s# %s [%s; %s]\n%s%s: %s\n", indent, o.Help, o.Allowed(), o.Mode, indent, key, yamlValue(o, c))
+			fmt.Fprintf(&b, "%s# %s [%s; %s]\n%s%s: %s\n", indent, o.Help, o.Allowed(), o.Mode, indent, key, yamlValue(o, value(o)))
 		}
 	}
 	return b.String()
