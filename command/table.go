@@ -1,6 +1,7 @@
 package command
 
 import (
+	"bytes"
 	"encoding/binary"
 	"fmt"
 	"math/bits"
@@ -97,6 +98,17 @@ func (t *Table) Resolve(args [][]byte) (*Command, resp.Error) {
 		return sub, ""
 	}
 	return nil, resp.UnknownSubcommand(c.Name, args[1])
+}
+
+// Find finds a command by its full name: "get", "config|get". It returns nil if
+// there is none.
+func (t *Table) Find(full []byte) *Command {
+	name, sub, ok := bytes.Cut(full, []byte{'|'})
+	c := t.Lookup(name)
+	if c == nil || !ok {
+		return c
+	}
+	return c.Sub(sub)
 }
 
 // ArityOK tells whether a request of n arguments, name included, fits.

@@ -186,6 +186,7 @@ const (
 	ErrTrackingSwitchOpt  Error = "ERR You can't switch OPTIN/OPTOUT mode before disabling tracking for this client, and then re-enabling it with a different mode."
 	ErrInvalidCommandName Error = "ERR Invalid command specified"
 	ErrInvalidArgCount    Error = "ERR Invalid number of arguments specified for command"
+	ErrInvalidArguments   Error = "ERR Invalid arguments specified for command"
 	ErrNoKeyArguments     Error = "ERR The command has no key arguments"
 	ErrNoConfigFile       Error = "ERR The server is running without a config file"
 	ErrMonitorDenied      Error = "ERR MONITOR isn't allowed for DENY BLOCKING client"

@@ -11,14 +11,11 @@ import (
 
 // Stand-ins until their owners' files land; each owner deletes his lines.
 
-func connectionRows() []Row { return nil }
-func pubsubRows() []Row     { return nil }
-func adminRows() []Row      { return nil }
-func introspectRows() []Row { return nil }
-func infoRows() []Row       { return nil }
-func slowlogRows() []Row    { return nil }
-func latencyRows() []Row    { return nil }
-func ratelimitRows() []Row  { return nil }
+func adminRows() []Row     { return nil }
+func infoRows() []Row      { return nil }
+func slowlogRows() []Row   { return nil }
+func latencyRows() []Row   { return nil }
+func ratelimitRows() []Row { return nil }
 
 type slowlog struct{ threshold pendingInt }
 type pendingInt struct{}
@@ -48,8 +45,6 @@ func (s *Server) recordObjects(w *worker, ctx *command.Ctx, cmd *command.Command
 func (s *Server) noteSlow(x *Session, cmd *command.Command, args [][]byte, took, now int64) {}
 
 // admin, monitor
-func (s *Server) feedMonitors(x *Session, args [][]byte, now int64)           {}
 func (s *Server) protectedDenied(cmd *command.Command, x *Session) resp.Error { return "" }
 
-// store-core pending
-func (s *Server) applyPolicy(c *config.Config) error { return nil }
+var newRedconDoor = resp.NewLoopDoor // until resp.NewRedconDoor lands
