@@ -1,7 +1,6 @@
 package tests
 
 import (
-	"fmt"
 	"math/rand/v2"
 	"strconv"
 	"strings"
@@ -243,5 +242,3 @@ func (g *generator) next() ([]string, *subject) {
 	s := &g.subjects[pick(g, g.weighted)]
 	return g.command(s), s
 }
-
-func (g *generator) describe() string { return fmt.Sprintf("%d commands", len(g.subjects)) }

@@ -13,7 +13,7 @@ func startSynap(t testing.TB, door string, options [][2]string) *server {
 }
 
 func startSynapRealTime(t testing.TB, door string, options [][2]string) *server {
-	return startRedis(t, options)
+	return startRedis(t, [][2]string{{"hz", "500"}})
 }
 
 func fromFacts(list []factArgument) []argument {
