@@ -20,32 +20,28 @@ type configState struct {
 }
 
 func configRows() []Row {
-	const flags = command.Admin | command.NoScript | command.Loading | command.Stale
-	sub := func(name, usage, summary, since, complexity string, arity int, f command.Flags, run func(*Session, *command.Ctx)) Row {
+	sub := func(name, usage, summary, since, complexity string, arity int, run func(*Session, *command.Ctx)) Row {
 		return Row{Row: command.Row{
 			Name: name, Usage: usage, Summary: summary, Group: "server", Since: since,
-			Complexity: complexity, Arity: arity, Flags: f,
+			Complexity: complexity, Arity: arity,
+			Flags: command.Admin | command.NoScript | command.Loading | command.Stale,
 		}, Session: run}
 	}
-	return []Row{{
-		Row: command.Row{
+	return []Row{container(
+		command.Row{
 			Name: "config", Group: "server", Since: "2.0.0", Arity: -2,
 			Summary:    "A container for server configuration commands.",
 			Complexity: "Depends on subcommand.",
-		},
-		Subs: []Row{
-			sub("get", "parameter [parameter ...]", "Returns the values of the options that match the patterns.",
-				"2.0.0", "O(N) when N is the number of options", -3, flags, configGet),
-			sub("set", "parameter value [parameter value ...]", "Changes options while the server runs: all of them or none.",
-				"2.0.0", "O(N) when N is the number of options", -4, flags, configSet),
-			sub("resetstat", "", "Resets the statistics of INFO.",
-				"2.0.0", "O(1)", 2, flags, configResetStat),
-			sub("rewrite", "", "Brings the configuration file up to the options in force.",
-				"2.8.0", "O(1)", 2, flags, configRewrite),
-			sub("help", "", "Returns a text about the subcommands.",
-				"5.0.0", "O(1)", 2, command.Loading|command.Stale, configHelp),
-		},
-	}}
+		}, "5.0.0",
+		sub("get", "parameter [parameter ...]", "Returns the values of the options that match the patterns.",
+			"2.0.0", "O(N) when N is the number of options", -3, configGet),
+		sub("set", "parameter value [parameter value ...]", "Changes options while the server runs: all of them or none.",
+			"2.0.0", "O(N) when N is the number of options", -4, configSet),
+		sub("resetstat", "", "Resets the statistics of INFO.",
+			"2.0.0", "O(1)", 2, configResetStat),
+		sub("rewrite", "", "Brings the configuration file up to the options in force.",
+			"2.8.0", "O(1)", 2, configRewrite),
+	)}
 }
 
 func configGet(x *Session, c *command.Ctx) {
@@ -202,25 +198,5 @@ func (s *Server) resetStats() {
 		&n.connections, &n.unknown, &n.outputLimit, &n.queryLimit, &n.memoryClients, &n.errorReplies, &n.deniedAuth,
 	} {
 		v.Store(0)
-	}
-}
-
-func configHelp(_ *Session, c *command.Ctx) {
-	lines := []string{
-		"CONFIG <subcommand> [<arg> [value] [opt] ...]. Subcommands are:",
-		"GET <pattern>",
-		"    Return parameters matching the glob-like <pattern> and their values.",
-		"SET <directive> <value>",
-		"    Set the configuration <directive> to <value>.",
-		"RESETSTAT",
-		"    Reset statistics reported by the INFO command.",
-		"REWRITE",
-		"    Rewrite the configuration file.",
-		"HELP",
-		"    Prints this help.",
-	}
-	c.Reply.Array(len(lines))
-	for _, l := range lines {
-		c.Reply.Status(l)
 	}
 }
