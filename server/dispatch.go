@@ -70,7 +70,7 @@ func (s *Server) BatchEnd(loop int) {
 func (x *Session) execute(w *worker, cmd *command.Command, args [][]byte) resp.Next {
 	s := x.srv
 	if s.broker.monitoring() && cmd.Flags&command.SkipMonitor == 0 {
-		s.feedMonitors(x, args, w.now())
+		s.feedMonitors(x, cmd, args, w.now())
 	}
 	errs := x.out.Errors()
 	x.lock(w, cmd, args)
@@ -176,8 +176,8 @@ func (s *Server) commit(w *worker, ctx *command.Ctx, args [][]byte, db int, chan
 	}
 	for i := range changes {
 		c := &changes[i]
-		if c.Effect == store.Flushed {
-			s.readyAfterFlush(w, c.DB)
+		if c.Effect >= store.Flushed { // the store has marked the watches
+			s.readyAfterSwap(w, c.DB)
 			continue
 		}
 		w.tx.Use(c.DB)
@@ -189,9 +189,9 @@ func (s *Server) commit(w *worker, ctx *command.Ctx, args [][]byte, db int, chan
 	w.tx.Use(db)
 }
 
-// readyAfterFlush looks at the waiters of a database whose contents were
+// readyAfterSwap looks at the waiters of a database whose contents were
 // exchanged: keys they wait for may have appeared.
-func (s *Server) readyAfterFlush(w *worker, db int) {
+func (s *Server) readyAfterSwap(w *worker, db int) {
 	w.tx.Use(db)
 	w.tx.EachWaited(func(key string) {
 		w.ready = append(w.ready, readyKey{db, key})

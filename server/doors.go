@@ -6,10 +6,9 @@ import (
 	"crypto/x509"
 	"errors"
 	"fmt"
-	"net"
+	"net/netip"
 	"os"
 	"runtime"
-	"strconv"
 	"strings"
 	"time"
 
@@ -23,27 +22,30 @@ import (
 // network-door names, TLS and unix sockets through redcon.
 func (s *Server) openDoors() error {
 	cfg := s.Config()
-	loop := cfg.NetworkDoor == "loop" || cfg.NetworkDoor == "auto" && runtime.GOOS == "linux"
 	if cfg.Port > 0 || s.opts.AnyPort {
-		if err := s.bindTCP("tcp", cfg.Port, loop, nil); err != nil {
+		name := cfg.NetworkDoor
+		if name == "auto" && runtime.GOOS == "linux" {
+			name = "loop"
+		}
+		if err := s.openDoor("tcp", name, s.tcpSpec(cfg.Port)); err != nil {
 			return err
 		}
 	}
 	if cfg.TLSPort > 0 {
-		tc, err := tlsConfig(cfg)
-		if err != nil {
+		if _, err := s.tlsConfig(); err != nil {
 			return err
 		}
-		if err := s.bindTCP("tls", cfg.TLSPort, false, tc); err != nil {
+		spec := s.tcpSpec(cfg.TLSPort)
+		spec.TLS = s.handshake
+		if err := s.openDoor("tls", "redcon", spec); err != nil {
 			return err
 		}
 	}
 	if cfg.UnixSocket != "" {
-		d, err := resp.NewRedconDoor(s.spec("unix", cfg.UnixSocket, nil), s, len(s.loops), s.doorOptions)
-		if err != nil {
-			return fmt.Errorf("unixsocket %s: %w", cfg.UnixSocket, err)
+		spec := resp.ListenerSpec{Network: "unix", Path: cfg.UnixSocket, Perm: os.FileMode(cfg.UnixSocketPerm), Admission: s.admission}
+		if err := s.openDoor("unix", "redcon", spec); err != nil {
+			return err
 		}
-		s.doors = append(s.doors, namedDoor{"unix", cfg.UnixSocket, d})
 	}
 	if len(s.doors) == 0 {
 		return errors.New("no address to listen on: port, tls-port and unixsocket are all off")
@@ -51,56 +53,55 @@ func (s *Server) openDoors() error {
 	return nil
 }
 
-// bindTCP binds port on each bind address. An address marked "-" may be
-// missing on this machine.
-func (s *Server) bindTCP(kind string, port int, loop bool, tc *tls.Config) error {
-	bound := 0
-	for _, host := range s.Config().Bind {
-		optional := strings.HasPrefix(host, "-")
-		addr := net.JoinHostPort(bindHost(strings.TrimPrefix(host, "-")), strconv.Itoa(port))
-		var d resp.Door
-		var err error
-		if loop {
-			d, err = resp.NewLoopDoor(s.spec("tcp", addr, nil), s, len(s.loops), s.doorOptions)
-		} else {
-			d, err = resp.NewRedconDoor(s.spec("tcp", addr, tc), s, len(s.loops), s.doorOptions)
-		}
-		if err != nil {
-			if optional {
-				s.log.Debug("optional address not bound", "address", addr, "error", err)
-				continue
-			}
-			return fmt.Errorf("bind %s: %w", addr, err)
-		}
-		s.doors = append(s.doors, namedDoor{kind, addr, d})
-		bound++
+func (s *Server) openDoor(kind, name string, spec resp.ListenerSpec) error {
+	var d resp.Door
+	var err error
+	if name == "loop" {
+		d, err = resp.NewLoopDoor(spec, s, len(s.loops), s.doorOptions)
+	} else {
+		d, err = newRedconDoor(spec, s, len(s.loops), s.doorOptions)
 	}
-	if bound == 0 {
-		return fmt.Errorf("none of the bind addresses could be bound on port %d", port)
+	if err != nil {
+		return err
 	}
+	s.doors = append(s.doors, namedDoor{kind, d.Addr().String(), d})
 	return nil
 }
 
-// bindHost turns Redis' "*" and "::*" into what net understands.
-func bindHost(host string) string {
-	switch host {
-	case "*":
-		return "0.0.0.0"
-	case "::*":
-		return "::"
-	}
-	return host
-}
-
-func (s *Server) spec(network, addr string, tc *tls.Config) resp.ListenerSpec {
+func (s *Server) tcpSpec(port int) resp.ListenerSpec {
 	cfg := s.Config()
 	return resp.ListenerSpec{
-		Network: network, Address: addr, Backlog: cfg.TCPBacklog, TLS: tc,
-		UnixPerm: os.FileMode(cfg.UnixSocketPerm), Gate: s.gate,
+		Network: "tcp", Hosts: cfg.Bind, Port: port, Backlog: cfg.TCPBacklog,
+		ProxyFrom: cfg.ProxyTrusted, Admission: s.admission,
 	}
 }
 
-func tlsConfig(cfg *config.Config) (*tls.Config, error) {
+// handshake returns the TLS configuration of this moment. Files that have gone
+// bad since the start keep the last good one.
+func (s *Server) handshake() *tls.Config {
+	if tc, err := s.tlsConfig(); err == nil {
+		return tc
+	}
+	return s.tls.Load()
+}
+
+// tlsConfig reads the certificate files anew when the options name others than
+// the configuration in force.
+func (s *Server) tlsConfig() (*tls.Config, error) {
+	cfg := s.Config()
+	if tc := s.tls.Load(); tc != nil && s.tlsOf.Load() == cfg {
+		return tc, nil
+	}
+	tc, err := readTLS(cfg)
+	if err != nil {
+		return nil, err
+	}
+	s.tls.Store(tc)
+	s.tlsOf.Store(cfg)
+	return tc, nil
+}
+
+func readTLS(cfg *config.Config) (*tls.Config, error) {
 	cert, err := tls.LoadX509KeyPair(cfg.TLSCertFile, cfg.TLSKeyFile)
 	if err != nil {
 		return nil, fmt.Errorf("tls-cert-file, tls-key-file: %w", err)
@@ -155,11 +156,30 @@ func (s *Server) applyConfig(c *config.Config) error {
 	s.limits.Store(newSessionLimits(c))
 	s.broker.setLimits(c.OutputLimits)
 	s.conf.Store(commandConf(c))
-	s.doorOptions.Store(newDoorOptions(c))
+	s.admission.Set(s.admissionConfig(c))
+	s.doorOptions.Set(doorConfig(c))
 	s.slow.configure(c)
 	s.latency.configure(c)
 	s.cfg.Store(c)
 	return nil
+}
+
+// admissionConfig says who may connect. Reserved slots are for this machine.
+func (s *Server) admissionConfig(c *config.Config) resp.AdmissionConfig {
+	return resp.AdmissionConfig{
+		MaxClients: c.MaxClients, Reserved: c.MaxClientsReserved,
+		Protected: c.ProtectedMode && c.RequirePass == "",
+		Admit:     func(addr netip.Addr) error { return s.limiter.Admit(addr, resp.Monotonic()) },
+	}
+}
+
+func doorConfig(c *config.Config) resp.DoorConfig {
+	d := resp.DefaultDoorConfig()
+	d.IdleTimeout = time.Duration(c.Timeout) * time.Second
+	d.FirstRequest = time.Duration(c.ClientFirstByteTimeout) * time.Second
+	d.WriteProgress = time.Duration(c.ClientWriteTimeout) * time.Second
+	d.KeepAlive = time.Duration(c.TCPKeepAlive) * time.Second
+	return d
 }
 
 func limiterConfig(c *config.Config) (limiter.Config, error) {

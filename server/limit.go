@@ -24,6 +24,7 @@ func newSessionLimits(c *config.Config) *sessionLimits {
 	early := frame
 	early.Args, early.Bulk = c.UnauthenticatedMaxArgs, int(c.UnauthenticatedMaxBulkLen)
 	early.Query = int(c.UnauthenticatedQueryBufferMax)
+	early.Unauthenticated = true
 	return &sessionLimits{
 		frame: frame, unauthenticated: early,
 		output: c.OutputLimits[config.ClassNormal].Hard, unauthOutput: c.UnauthenticatedOutputBufferMax,

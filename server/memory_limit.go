@@ -1,6 +1,7 @@
 package server
 
 import (
+	"fmt"
 	"runtime"
 	"runtime/debug"
 	"runtime/metrics"
@@ -18,6 +19,7 @@ type memoryState struct {
 	other   atomic.Int64 // sampled: Go heap in use beyond what the store counts
 	clients atomic.Int64 // sampled: buffers of all clients
 	peak    atomic.Int64
+	purging atomic.Bool // MEMORY PURGE runs
 	tight   atomic.Bool // used is near or over the limit: commands look closer
 }
 
@@ -88,9 +90,11 @@ func (s *Server) flushOwn(w *worker) func(*store.Tx) {
 
 // applyMemory takes over maxmemory and its policy.
 func (s *Server) applyMemory(c *config.Config) error {
-	if err := s.applyPolicy(c); err != nil {
-		return err
+	policy, ok := store.ParsePolicy(c.MaxMemoryPolicy)
+	if !ok {
+		return fmt.Errorf("maxmemory-policy: '%s' is not a policy", c.MaxMemoryPolicy)
 	}
+	s.store.SetPolicy(policy, c.MaxMemorySamples, c.LFULogFactor, c.LFUDecayTime)
 	s.memory.limit.Store(c.MaxMemory)
 	return nil
 }

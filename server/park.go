@@ -224,7 +224,7 @@ func (s *Server) serveKey(w *worker, r readyKey) {
 		}
 		waiter := queue[skip]
 		b := waiter.Owner.(*blocked)
-		if kind := w.tx.Kind(key, store.Peek); kind == store.None {
+		if kind := w.tx.Kind(key, store.Peek); kind == store.KindNone {
 			return
 		} else if kind != b.kind {
 			skip++

@@ -6,6 +6,7 @@ import (
 
 	"synap/command"
 	"synap/config"
+	"synap/metrics"
 	"synap/resp"
 )
 
@@ -44,7 +45,8 @@ func (s *Server) recordObjects(w *worker, ctx *command.Ctx, cmd *command.Command
 }
 func (s *Server) noteSlow(x *Session, cmd *command.Command, args [][]byte, took, now int64) {}
 
-// admin, monitor
+func (s *Server) Stats() metrics.Stats { return metrics.Stats{} }
+
 func (s *Server) protectedDenied(cmd *command.Command, x *Session) resp.Error { return "" }
 
 var newRedconDoor = resp.NewLoopDoor // until resp.NewRedconDoor lands

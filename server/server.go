@@ -5,6 +5,7 @@ package server
 
 import (
 	"context"
+	"crypto/tls"
 	"errors"
 	"fmt"
 	"log/slog"
@@ -73,13 +74,17 @@ type Server struct {
 	loops []*worker
 	spare sync.Pool // *worker for sessions of the redcon door
 
-	doors    []namedDoor
-	side     net.Listener
-	sessions registry
-	pause    pauseState
-	counters counters
-	memory   memoryState
-	limits   atomic.Pointer[sessionLimits]
+	doors       []namedDoor
+	admission   *resp.Admission
+	doorOptions *resp.DoorOptions
+	tls         atomic.Pointer[tls.Config]
+	tlsOf       atomic.Pointer[config.Config] // what tls was read for
+	side        net.Listener
+	sessions    registry
+	pause       pauseState
+	counters    counters
+	memory      memoryState
+	limits      atomic.Pointer[sessionLimits]
 
 	activeOff   atomic.Bool // DEBUG SET-ACTIVE-EXPIRE 0
 	draining    atomic.Bool
@@ -128,6 +133,8 @@ func New(o Options) (*Server, error) {
 	s.limiter = limiter.New(limiter.Config{})
 	s.limiter.LogTo(o.Log)
 	s.broker = newBroker()
+	s.admission = resp.NewAdmission(resp.AdmissionConfig{})
+	s.doorOptions = resp.NewDoorOptions(resp.DefaultDoorConfig())
 	s.sessions.byID = make(map[int64]*Session)
 	if err := s.applyConfig(o.Config); err != nil {
 		return nil, err
@@ -254,6 +261,25 @@ func (s *Server) Addr(kind string) net.Addr {
 		}
 	}
 	return nil
+}
+
+// Listener is an address that the server is bound to.
+type Listener struct {
+	Kind    string // "tcp", "tls", "unix", "http"
+	Address string
+	Door    string // "loop", "redcon", "http"
+}
+
+// Listeners lists what Start has bound.
+func (s *Server) Listeners() []Listener {
+	var all []Listener
+	for _, d := range s.doors {
+		all = append(all, Listener{d.kind, d.addr, d.door.Name()})
+	}
+	if a := s.Addr("http"); a != nil {
+		all = append(all, Listener{"http", a.String(), "http"})
+	}
+	return all
 }
 
 // Shutdown stops the server in order: not ready, no new connections, blocked

@@ -36,18 +36,19 @@ type Session struct {
 
 	name, libName, libVer string
 
-	reply   replyMode
-	noTouch bool
-	closing bool // no further request runs
-	multi   *transaction
-	watched []*store.Watch
-	dirty   atomic.Bool // a watched key was touched
-	sub     *subscriber // nil until the first SUBSCRIBE or MONITOR
-	parked  *parked
-	bucket  *limiter.Handle
-	input   int // bytes the door holds for us
-	limits  *resp.Limits
-	birth   int64 // Monotonic at open
+	reply      replyMode
+	noTouch    bool
+	closing    bool // no further request runs
+	authWaited bool // the present AUTH has served its wait
+	multi      *transaction
+	watched    []*store.Watch
+	dirty      atomic.Bool // a watched key was touched
+	sub        *subscriber // nil until the first SUBSCRIBE or MONITOR
+	parked     *parked
+	bucket     *limiter.Handle
+	input      int // bytes the door holds for us
+	limits     *resp.Limits
+	birth      int64 // Monotonic at open
 
 	blocked      atomic.Pointer[blocked]
 	subscription atomic.Pointer[subscriber] // sub, for other goroutines
@@ -91,7 +92,7 @@ func (s *Server) Open(c resp.Conn) (resp.Session, error) {
 	if !c.Unix() {
 		x.bucket = s.limiter.Attach(c.RemoteAddr().Addr(), x.birth)
 		if err := x.bucket.Refused(); err != nil {
-			x.bucket.Detach()
+			s.limiter.Detach(x.bucket)
 			return nil, err
 		}
 	}
@@ -192,7 +193,7 @@ func (x *Session) Closed() {
 	}
 	x.srv.unpaused(x)
 	if x.bucket != nil {
-		x.bucket.Detach()
+		x.srv.limiter.Detach(x.bucket)
 	}
 	x.multi = nil
 	x.out.Reset()
@@ -341,6 +342,14 @@ func (x *Session) admit(w *worker, cmd *command.Command, args [][]byte) (resp.Ne
 	}
 	if x.inSubscribeMode() && f&command.Subscribed == 0 {
 		return x.refuse(w, cmd, resp.SubscribeContext(cmd.FullName)), true
+	}
+	if f&command.NoAuth != 0 {
+		if wait := x.authWait(cmd, args); wait > 0 {
+			return x.parkRequest(parkAuth, w.last+int64(wait), args), true
+		}
+	}
+	if x.sub != nil && x.monitoring() && f&(command.ReadOnly|command.Write|command.MayReplicate) != 0 {
+		return x.refuse(w, cmd, resp.ErrMonitorKeys), true
 	}
 	if x.srv.pause.active.Load() && x.srv.mustPause(x, cmd) {
 		return x.pauseFor(args), true

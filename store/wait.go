@@ -151,3 +151,12 @@ func (t *waitTable) readyKeys(visit func(key string)) {
 		visit(key)
 	}
 }
+
+// EachWaited calls visit for each key of the current database that has
+// waiters. Every shard of the database must be held.
+func (tx *Tx) EachWaited(visit func(key string)) {
+	shards := tx.store.shardsOf(tx.db)
+	for i := range shards {
+		shards[i].waits.readyKeys(visit)
+	}
+}
