@@ -42,7 +42,7 @@ const (
 	Deleted                   // removed by a command
 	Expired                   // removed because its time had come
 	Evicted                   // removed to free memory
-	Flushed                   // the whole database was emptied
+	Flushed                   // the whole database was emptied, or exchanged with another
 )
 
 // Change is one line of a transaction's change list.

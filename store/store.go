@@ -1,35 +1,210 @@
+// Package store holds the data: databases of sharded key spaces, their values,
+// expiry and eviction. It knows neither protocol, network, log nor clock; time
+// comes in with each transaction.
+//
+// A key's shard is given by a seeded hash. Keys and small values are entries
+// (entry.go) in the slots of an arena (arena.go) outside the Go heap, found
+// through a linear hash table (dict.go). Large values are Go objects. All
+// access goes through a transaction, Tx, which holds the locks of the shards
+// it works on.
 package store
 
-import "sync/atomic"
+import (
+	"hash/maphash"
+	"math/bits"
+	"runtime"
+	"sync"
+	"sync/atomic"
+)
 
+// Options are the fixed properties of a Store; zero values mean the default.
 type Options struct {
-	Databases int
-	Shards    int
-	MaxString int
+	Databases int // 16
+	Shards    int // of each database, a power of two; default by the number of CPUs, at least 16
+	MaxString int // bytes of the longest string; 512 MiB
 }
 
+// Store is a set of numbered databases.
 type Store struct {
-	opts        Options
+	databases int
+	shards    int // of each database
+	shift     uint
+	maxString int
+	seed      maphash.Seed
+	locks     []shard // by database, then index; the order of locking
+
+	policy      atomic.Uint32 // Policy, see SetPolicy
+	samples     atomic.Int32
+	lfuLog      atomic.Int32
+	lfuDecay    atomic.Int32 // minutes
+	expired     atomic.Int64
+	evicted     atomic.Int64
 	waits       atomic.Int64
 	blockedKeys atomic.Int64
+
+	pool      evictionPool
+	graveyard graveyard
+	compactMu sync.Mutex // guards compactAt
+	compactAt int        // shard where the next step looks first
 }
 
-func New(o Options) *Store              { return &Store{opts: o} }
-func (s *Store) Hash(key []byte) uint64 { panic("todo") }
-func (s *Store) Databases() int         { return s.opts.Databases }
-func (s *Store) Shards() int            { panic("todo") }
-func (s *Store) DBSize(db int) int      { panic("todo") }
-func (s *Store) Expires(db int) int     { panic("todo") }
-func (s *Store) Used() int64            { panic("todo") }
-func (s *Store) CompactStep() bool      { panic("todo") }
-func (s *Store) NextExpiry() int64      { panic("todo") }
+// New returns an empty store.
+func New(o Options) *Store {
+	if o.Databases <= 0 {
+		o.Databases = 16
+	}
+	if o.Shards <= 0 {
+		o.Shards = max(16, 4*runtime.GOMAXPROCS(0))
+	}
+	if o.MaxString <= 0 {
+		o.MaxString = 512 << 20
+	}
+	bitsOf := bits.Len(uint(o.Shards - 1))
+	s := &Store{
+		databases: o.Databases,
+		shards:    1 << bitsOf,
+		shift:     uint(64 - bitsOf),
+		maxString: o.MaxString,
+		seed:      maphash.MakeSeed(),
+	}
+	s.locks = make([]shard, s.databases*s.shards)
+	for i := range s.locks {
+		s.locks[i].number = uint32(i)
+	}
+	s.SetPolicy(NoEviction, 5, 10, 1)
+	return s
+}
 
-// ExpireSome removes up to budget keys whose time has come, shard by shard.
-// flush runs with the shard's lock held, after each shard, so that the
-// caller can journal and announce the changes. More reports that due keys
-// are left.
-func (s *Store) ExpireSome(tx *Tx, now int64, budget int, flush func(*Tx)) (more bool) { panic("todo") }
+// Hash returns the seeded hash that places key.
+func (s *Store) Hash(key []byte) uint64 { return maphash.Bytes(s.seed, key) }
 
-// Evict removes one key chosen by the policy. flush runs under the lock of
-// the key's shard.
-func (s *Store) Evict(tx *Tx, now int64, flush func(*Tx)) (freed int64, ok bool) { panic("todo") }
+// Databases returns the number of databases.
+func (s *Store) Databases() int { return s.databases }
+
+// Shards returns the number of shards of each database.
+func (s *Store) Shards() int { return s.shards }
+
+// shardsOf returns the shards of a database.
+func (s *Store) shardsOf(db int) []shard { return s.locks[db*s.shards : (db+1)*s.shards] }
+
+// DBSize returns the number of keys of a database, without locks. A running
+// transaction's own changes show in Tx.Size.
+func (s *Store) DBSize(db int) int {
+	n := int64(0)
+	for i := range s.shardsOf(db) {
+		n += s.locks[db*s.shards+i].keys.Load()
+	}
+	return int(n)
+}
+
+// Expires returns the number of keys of a database that expire, without locks.
+func (s *Store) Expires(db int) int {
+	n := int64(0)
+	for i := range s.shardsOf(db) {
+		n += s.locks[db*s.shards+i].expires.Load()
+	}
+	return int(n)
+}
+
+// Used returns the bytes of everything stored, without locks: slots, objects,
+// index, expiry heap.
+func (s *Store) Used() int64 {
+	n := int64(0)
+	for i := range s.locks {
+		n += s.locks[i].used.Load()
+	}
+	return n
+}
+
+// HeapBytes returns the part of Used that is on the Go heap: large values.
+func (s *Store) HeapBytes() int64 {
+	n := int64(0)
+	for i := range s.locks {
+		n += s.locks[i].objects.Load()
+	}
+	return n
+}
+
+// Expired returns how many keys were removed so far.
+func (s *Store) Expired() int64 { return s.expired.Load() }
+
+// Evicted returns how many keys were removed to free memory.
+func (s *Store) Evicted() int64 { return s.evicted.Load() }
+
+// DBStats describes one database.
+type DBStats struct {
+	Keys    int
+	Expires int
+	AvgTTL  int64 // milliseconds, estimated from a sample
+}
+
+// Stats describes the store.
+type Stats struct {
+	Databases []DBStats
+	ShardKeys []int    // keys by shard index, all databases together
+	Bytes     [8]int64 // by Kind: slots and objects
+	Index     int64    // bytes of hash tables and expiry heaps
+	Mapped    int64    // bytes of arena chunks, free slots included
+	Live      int64    // bytes of slots in use
+	Objects   int64    // bytes of values on the Go heap
+	Hits      int64
+	Misses    int64
+	Expired   int64
+	Evicted   int64
+}
+
+// Stats locks each shard for microseconds.
+func (s *Store) Stats(now int64) Stats {
+	st := Stats{
+		Databases: make([]DBStats, s.databases),
+		ShardKeys: make([]int, s.shards),
+		Expired:   s.Expired(),
+		Evicted:   s.Evicted(),
+	}
+	for db := range s.databases {
+		sum, sampled := int64(0), int64(0)
+		for i := range s.shardsOf(db) {
+			sh := &s.locks[db*s.shards+i]
+			sh.mu.Lock()
+			st.Hits += sh.hits
+			st.Misses += sh.misses
+			if c := sh.data; c != nil {
+				st.addContents(c, db, i)
+				for k := uint32(0); k < min(c.heap.n, 16); k++ {
+					sum += max(0, c.heap.at(uint32(uint64(k)*uint64(c.heap.n)/uint64(min(c.heap.n, 16)))).when()-now)
+					sampled++
+				}
+			}
+			sh.mu.Unlock()
+		}
+		if sampled > 0 {
+			st.Databases[db].AvgTTL = sum / sampled
+		}
+	}
+	return st
+}
+
+func (st *Stats) addContents(c *contents, db, index int) {
+	st.Databases[db].Keys += c.dict.count
+	st.Databases[db].Expires += int(c.heap.n)
+	st.ShardKeys[index] += c.dict.count
+	for k, n := range c.kinds {
+		st.Bytes[k] += n
+	}
+	st.Index += c.dict.bytes() + c.heap.bytes()
+	st.Mapped += c.arena.mapped
+	st.Live += c.arena.live
+	st.Objects += c.objects
+}
+
+// ResetStats zeroes hits, misses, expired and evicted (CONFIG RESETSTAT).
+func (s *Store) ResetStats() {
+	for i := range s.locks {
+		sh := &s.locks[i]
+		sh.mu.Lock()
+		sh.hits, sh.misses = 0, 0
+		sh.mu.Unlock()
+	}
+	s.expired.Store(0)
+	s.evicted.Store(0)
+}

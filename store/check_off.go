@@ -1,0 +1,5 @@
+//go:build !race && !arenaheap
+
+package store
+
+const checked = false

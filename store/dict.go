@@ -1,0 +1,301 @@
+package store
+
+import (
+	"encoding/binary"
+	"math/bits"
+	"unsafe"
+)
+
+// dict is the index of a shard: a linear hash table (W. Litwin, 1980) of
+// 64-byte buckets. A key's bucket is given by the low bits of its hash and
+// entries never stray into a neighbour, so growing splits one bucket at a time
+// and SCAN can walk the buckets without any state. What does not fit a bucket
+// goes to overflow buckets linked to it.
+type dict struct {
+	buckets  array  // of bucket
+	overflow array  // of bucket, numbered from 1
+	n        uint32 // buckets in use
+	low      uint32 // 1<<k - 1 with 1<<k ≤ n < 1<<(k+1)
+	cut      uint32 // overflow buckets ever used
+	free     uint32 // head of the list of unused overflow buckets, 0: none
+	chained  uint32 // overflow buckets in use
+	count    int    // entries
+}
+
+const (
+	bucketSlots = 12
+	splitAt     = 9 // mean entries a bucket above which one is split
+	mergeAt     = 4 // … below which two are merged
+)
+
+// bucket is one cache line: a byte of each entry's hash, the references, the
+// number of the next overflow bucket. Tag 0 is a free place.
+type bucket struct {
+	tags [bucketSlots]uint8
+	refs [bucketSlots]ref
+	next uint32
+}
+
+const bucketBytes = int64(unsafe.Sizeof(bucket{}))
+
+const (
+	everyByte = 0x0101010101010101
+	highBits  = 0x8080808080808080
+)
+
+// tagOf takes a byte of the hash that neither shard nor bucket depend on.
+func tagOf(h uint64) uint8 {
+	if t := uint8(h >> 40); t != 0 {
+		return t
+	}
+	return 1
+}
+
+func (d *dict) init() {
+	d.buckets.item = uintptr(bucketBytes)
+	d.overflow.item = uintptr(bucketBytes)
+	d.buckets.reserve(0)
+	d.n = 1
+}
+
+func (d *dict) release() {
+	d.buckets.release()
+	d.overflow.release()
+}
+
+// bytes returns the memory of the buckets in use.
+func (d *dict) bytes() int64 { return int64(d.n+d.chained) * bucketBytes }
+
+func (d *dict) bucket(i uint32) *bucket { return (*bucket)(d.buckets.at(i)) }
+
+// following returns the next bucket of b's chain, nil at its end.
+func (d *dict) following(b *bucket) *bucket {
+	if b.next == 0 {
+		return nil
+	}
+	return (*bucket)(d.overflow.at(b.next))
+}
+
+// home returns the number of the bucket for hash h.
+func (d *dict) home(h uint64) uint32 {
+	i := uint32(h) & (d.low<<1 | 1)
+	if i >= d.n {
+		i &= d.low
+	}
+	return i
+}
+
+// match returns the places of b whose tag is t as the high bits of the bytes
+// of two words; a place above a true match may be there in error.
+func (b *bucket) match(t uint8) (first uint64, rest uint32) {
+	pattern := uint64(t) * everyByte
+	x := binary.LittleEndian.Uint64(b.tags[0:8]) ^ pattern
+	y := binary.LittleEndian.Uint32(b.tags[8:12]) ^ uint32(pattern)
+	return (x - everyByte) & ^x & highBits, (y - everyByte&0xffffffff) & ^y & (highBits & 0xffffffff)
+}
+
+// trailingByte returns the number of the lowest byte whose high bit is set.
+func trailingByte(x uint64) int { return bits.TrailingZeros64(x) >> 3 }
+
+// vacant returns a free place of b.
+func (b *bucket) vacant() (place int, ok bool) {
+	x, y := b.match(0)
+	if x != 0 {
+		return trailingByte(x), true
+	}
+	if y != 0 {
+		return 8 + trailingByte(uint64(y)), true
+	}
+	return 0, false
+}
+
+// insert adds an entry whose key is known to be absent.
+func (d *dict) insert(h uint64, r ref) {
+	d.put(d.home(h), tagOf(h), r)
+	d.count++
+}
+
+func (d *dict) put(i uint32, tag uint8, r ref) {
+	b := d.bucket(i)
+	for {
+		if place, ok := b.vacant(); ok {
+			b.tags[place], b.refs[place] = tag, r
+			return
+		}
+		if b.next == 0 {
+			b.next = d.newOverflow()
+		}
+		b = d.following(b)
+	}
+}
+
+func (d *dict) newOverflow() uint32 {
+	d.chained++
+	if i := d.free; i != 0 {
+		b := (*bucket)(d.overflow.at(i))
+		d.free, b.next = b.next, 0
+		return i
+	}
+	d.cut++
+	d.overflow.reserve(d.cut)
+	*(*bucket)(d.overflow.at(d.cut)) = bucket{}
+	return d.cut
+}
+
+// freeOverflow takes the empty overflow bucket after prev out of its chain.
+func (d *dict) freeOverflow(prev *bucket) {
+	i := prev.next
+	b := (*bucket)(d.overflow.at(i))
+	prev.next = b.next
+	*b = bucket{next: d.free}
+	d.free = i
+	if d.chained--; d.chained == 0 {
+		d.cut, d.free = 0, 0
+		d.overflow.trim(0)
+	}
+}
+
+// place is where the index holds an entry, until the index next changes.
+type place struct {
+	b *bucket
+	i int
+}
+
+// remove deletes the entry of hash h at p. The chain's last entry takes its
+// place, so that chains stay short.
+func (d *dict) remove(h uint64, p place) {
+	d.count--
+	p.b.tags[p.i], p.b.refs[p.i] = 0, 0
+	var prev *bucket
+	last := d.bucket(d.home(h))
+	if last.next == 0 {
+		return
+	}
+	for last.next != 0 {
+		prev, last = last, d.following(last)
+	}
+	for i := range bucketSlots {
+		if last.tags[i] == 0 {
+			continue
+		}
+		if last != p.b {
+			p.b.tags[p.i], p.b.refs[p.i] = last.tags[i], last.refs[i]
+			last.tags[i], last.refs[i] = 0, 0
+		}
+		break
+	}
+	if last.tags == [bucketSlots]uint8{} {
+		d.freeOverflow(prev)
+	}
+}
+
+// settle splits or merges a bucket if the load asks for it. One step for each
+// insertion or removal is enough to follow any growth.
+func (d *dict) settle(c *contents) {
+	switch {
+	case d.count > int(d.n)*splitAt:
+		d.split(c)
+	case d.n > 1 && d.count < int(d.n)*mergeAt:
+		d.merge()
+	}
+}
+
+// split shares the entries of the next bucket in turn with a new one.
+func (d *dict) split(c *contents) {
+	d.buckets.reserve(d.n)
+	from := d.n - (d.low + 1)
+	to := d.n
+	d.n++
+	bit := uint64(d.low + 1)
+	if d.n == 2*(d.low+1) {
+		d.low = d.low<<1 | 1
+	}
+	target := d.bucket(to)
+	fill := 0
+	for b := d.bucket(from); b != nil; b = d.following(b) {
+		for i, tag := range b.tags {
+			if tag == 0 || c.hashOf(b.refs[i])&bit == 0 {
+				continue
+			}
+			if fill == bucketSlots {
+				target.next = d.newOverflow()
+				target, fill = d.following(target), 0
+			}
+			target.tags[fill], target.refs[fill] = tag, b.refs[i]
+			fill++
+			b.tags[i], b.refs[i] = 0, 0
+		}
+	}
+	d.tighten(d.bucket(from))
+}
+
+// tighten moves the entries of b's chain to its front and frees what is
+// then empty.
+func (d *dict) tighten(b *bucket) {
+	for b.next != 0 {
+		next := d.following(b)
+		for i, tag := range next.tags {
+			if tag == 0 {
+				continue
+			}
+			at, ok := b.vacant()
+			if !ok {
+				break
+			}
+			b.tags[at], b.refs[at] = tag, next.refs[i]
+			next.tags[i], next.refs[i] = 0, 0
+		}
+		if next.tags == [bucketSlots]uint8{} {
+			d.freeOverflow(b)
+		} else {
+			b = next
+		}
+	}
+}
+
+// merge undoes the last split.
+func (d *dict) merge() {
+	d.n--
+	if d.n <= d.low {
+		d.low >>= 1
+	}
+	from := d.bucket(d.n)
+	to := d.n & d.low
+	for b := from; b != nil; b = d.following(b) {
+		for i, tag := range b.tags {
+			if tag != 0 {
+				d.put(to, tag, b.refs[i])
+			}
+		}
+	}
+	for from.next != 0 {
+		d.freeOverflow(from)
+	}
+	*from = bucket{}
+	d.buckets.trim(d.n)
+}
+
+// visit calls f for each entry of bucket i.
+func (d *dict) visit(i uint32, f func(ref)) {
+	for b := d.bucket(i); b != nil; b = d.following(b) {
+		for j, tag := range b.tags {
+			if tag != 0 {
+				f(b.refs[j])
+			}
+		}
+	}
+}
+
+// scan visits the bucket that cursor v stands for and returns the next
+// cursor, 0 after the last. It increments the reversed bits of v (P. Noordhuis'
+// way of Redis' SCAN), here with the mask of the very bucket: a bucket covers
+// one interval of reversed hashes whether it was split yet or not, so no
+// entry present throughout is missed however the table grows and shrinks.
+func (d *dict) scan(v uint64, f func(ref)) uint64 {
+	mask := uint64(d.low)
+	if v&mask < uint64(d.n-(d.low+1)) { // split already: one more bit
+		mask = mask<<1 | 1
+	}
+	d.visit(uint32(v&mask), f)
+	return bits.Reverse64(bits.Reverse64(v|^mask) + 1)
+}

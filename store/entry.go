@@ -1,0 +1,186 @@
+package store
+
+import (
+	"encoding/binary"
+	"unsafe"
+)
+
+// entry is a key and its value in a slot of an arena:
+//
+//	byte 0      kind (3 bits, never 0 while live) and flags
+//	bytes 1–3   access clock: seconds, or under an LFU policy minutes and counter
+//	byte 4      key length; with flagLong bytes 4–7
+//	4 bytes     place in the expiry heap, with flagExpires
+//	            key; one too long for a slot stands in the record table
+//	            value; with flagObject 4 bytes, the number of its record
+//	            slack
+//
+// The length of the value is what the slot has left, less the slack: the
+// slot's unused bytes, whose number stands at its very end if it is not zero
+// (flagSlack). So 11 bytes of key and 64 of value fill a slot of 80.
+type entry struct {
+	p    unsafe.Pointer
+	slot int // bytes
+}
+
+const (
+	kindMask    = 0x07
+	flagExpires = 0x08
+	flagObject  = 0x10
+	flagRaw     = 0x20 // a string that OBJECT ENCODING calls raw whatever its length
+	flagSlack   = 0x40
+	flagLong    = 0x80
+)
+
+const (
+	shortHeader = 5
+	longHeader  = 8
+	expiryBytes = 4
+	numberBytes = 4     // the number of a record
+	maxKey      = 16384 // longer keys stand in the record table
+	farKey      = 1<<32 - 1
+)
+
+// entryBytes returns what an entry takes, apart from its value.
+func entryBytes(keyLen int, expires bool) int {
+	n := shortHeader + keyLen
+	if keyLen > 255 {
+		n = longHeader + keyLen
+		if keyLen > maxKey {
+			n = longHeader + numberBytes
+		}
+	}
+	if expires {
+		n += expiryBytes
+	}
+	return n
+}
+
+func (e entry) bytes(from, n int) []byte {
+	return unsafe.Slice((*byte)(unsafe.Add(e.p, from)), n)
+}
+
+func (e entry) word(at int) uint32 {
+	return binary.LittleEndian.Uint32((*[4]byte)(unsafe.Add(e.p, at))[:])
+}
+
+func (e entry) setWord(at int, v uint32) {
+	binary.LittleEndian.PutUint32((*[4]byte)(unsafe.Add(e.p, at))[:], v)
+}
+
+func (e entry) flags() byte        { return *(*byte)(e.p) }
+func (e entry) setFlags(f byte)    { *(*byte)(e.p) = f }
+func (e entry) kind() Kind         { return Kind(e.flags() & kindMask) }
+func (e entry) expires() bool      { return e.flags()&flagExpires != 0 }
+func (e entry) clock() uint32      { return e.word(0) >> 8 }
+func (e entry) setClock(c uint32)  { e.setWord(0, uint32(e.flags())|c<<8) }
+func (e entry) heapPlace() uint32  { return e.word(e.headerBytes() - expiryBytes) }
+func (e entry) setHeap(at uint32)  { e.setWord(e.headerBytes()-expiryBytes, at) }
+func (e entry) record() uint32     { return e.word(e.valueAt()) }
+func (e entry) setRecord(n uint32) { e.setWord(e.valueAt(), n) }
+
+func (e entry) headerBytes() int {
+	n := shortHeader
+	if e.flags()&flagLong != 0 {
+		n = longHeader
+	}
+	if e.flags()&flagExpires != 0 {
+		n += expiryBytes
+	}
+	return n
+}
+
+// keyBytes returns the bytes that the key takes in the slot.
+func (e entry) keyBytes() int {
+	if e.flags()&flagLong == 0 {
+		return int(*(*byte)(unsafe.Add(e.p, 4)))
+	}
+	if n := e.word(4); n != farKey {
+		return int(n)
+	}
+	return numberBytes
+}
+
+func (e entry) isFar() bool   { return e.flags()&flagLong != 0 && e.word(4) == farKey }
+func (e entry) valueAt() int  { return e.headerBytes() + e.keyBytes() }
+func (e entry) near() []byte  { return e.bytes(e.headerBytes(), e.keyBytes()) }
+func (e entry) value() []byte { at := e.valueAt(); return e.bytes(at, e.slot-e.slack()-at) }
+
+func (e entry) slack() int {
+	if e.flags()&flagSlack == 0 {
+		return 0
+	}
+	last := *(*byte)(unsafe.Add(e.p, e.slot-1))
+	if last < 0x80 {
+		return int(last)
+	}
+	return int(last&0x7f)<<8 | int(*(*byte)(unsafe.Add(e.p, e.slot-2)))
+}
+
+// setUsed records that the entry takes n bytes of its slot.
+func (e entry) setUsed(n int) {
+	slack := e.slot - n
+	if slack == 0 {
+		e.setFlags(e.flags() &^ flagSlack)
+		return
+	}
+	e.setFlags(e.flags() | flagSlack)
+	if slack < 0x80 {
+		*(*byte)(unsafe.Add(e.p, e.slot-1)) = byte(slack)
+		return
+	}
+	*(*byte)(unsafe.Add(e.p, e.slot-2)) = byte(slack)
+	*(*byte)(unsafe.Add(e.p, e.slot-1)) = 0x80 | byte(slack>>8)
+}
+
+// farNumber reads the number of the record that holds a far key.
+func farNumber(near []byte) uint32 { return binary.LittleEndian.Uint32(near) }
+
+// record is what an entry keeps on the Go heap: a large value or a key too
+// long for a slot.
+type record struct {
+	object Object
+	key    []byte
+	bytes  int64 // as last taken into the accounts
+}
+
+const recordBytes = int64(unsafe.Sizeof(record{}))
+
+// records is a table of records, numbered; it grows by segments.
+type records struct {
+	segments []*[64]record
+	n        uint32
+	free     []uint32
+}
+
+func (t *records) at(n uint32) *record { return &t.segments[n>>6][n&63] }
+
+func (t *records) add(r record) uint32 {
+	var n uint32
+	if k := len(t.free); k > 0 {
+		n, t.free = t.free[k-1], t.free[:k-1]
+	} else {
+		n = t.n
+		if n&63 == 0 {
+			t.segments = append(t.segments, new([64]record))
+		}
+		t.n++
+	}
+	*t.at(n) = r
+	return n
+}
+
+func (t *records) remove(n uint32) {
+	*t.at(n) = record{}
+	if t.free = append(t.free, n); len(t.free) == int(t.n) {
+		*t = records{}
+	}
+}
+
+// bigString is a string too large for a slot.
+type bigString struct{ b []byte }
+
+func (s *bigString) Kind() Kind    { return KindString }
+func (s *bigString) Len() int      { return 1 }
+func (s *bigString) Bytes() int64  { return int64(cap(s.b)) + int64(unsafe.Sizeof(*s)) }
+func (s *bigString) Clone() Object { return &bigString{append([]byte(nil), s.b...)} }

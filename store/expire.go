@@ -1,0 +1,172 @@
+package store
+
+import "unsafe"
+
+// deadlines is a 4-ary heap of the expiring entries of a shard, the earliest
+// first. Each entry's header holds its place, each item the entry's reference.
+type deadlines struct {
+	items array
+	n     uint32
+}
+
+// deadline is 12 bytes: the 64-bit time is split so that no padding is needed.
+type deadline struct {
+	low, high uint32 // unix milliseconds
+	ref       ref
+}
+
+func (d deadline) when() int64 { return int64(uint64(d.high)<<32 | uint64(d.low)) }
+
+const (
+	deadlineBytes = int64(unsafe.Sizeof(deadline{}))
+	arity         = 4
+)
+
+func (h *deadlines) init() { h.items.item = uintptr(deadlineBytes) }
+
+func (h *deadlines) bytes() int64 { return int64(h.n) * deadlineBytes }
+
+func (h *deadlines) at(i uint32) *deadline { return (*deadline)(h.items.at(i)) }
+
+// first returns the earliest time, 0 if there is none.
+func (h *deadlines) first() int64 {
+	if h.n == 0 {
+		return 0
+	}
+	return h.at(0).when()
+}
+
+func (h *deadlines) push(c *contents, when int64, r ref) {
+	h.items.reserve(h.n)
+	h.n++
+	h.up(c, h.n-1, newDeadline(when, r))
+}
+
+func newDeadline(when int64, r ref) deadline {
+	return deadline{uint32(when), uint32(uint64(when) >> 32), r}
+}
+
+// put writes d at place i, and the place into d's entry.
+func (h *deadlines) put(c *contents, i uint32, d deadline) {
+	*h.at(i) = d
+	c.entry(d.ref).setHeap(i)
+}
+
+// up and down find d's place from the free place i.
+func (h *deadlines) up(c *contents, i uint32, d deadline) {
+	for i > 0 {
+		parent := (i - 1) / arity
+		p := *h.at(parent)
+		if p.when() <= d.when() {
+			break
+		}
+		h.put(c, i, p)
+		i = parent
+	}
+	h.put(c, i, d)
+}
+
+func (h *deadlines) down(c *contents, i uint32, d deadline) {
+	for {
+		child := i*arity + 1
+		if child >= h.n {
+			break
+		}
+		least := *h.at(child)
+		for k := child + 1; k < min(i*arity+arity+1, h.n); k++ {
+			if x := *h.at(k); x.when() < least.when() {
+				child, least = k, x
+			}
+		}
+		if d.when() <= least.when() {
+			break
+		}
+		h.put(c, i, least)
+		i = child
+	}
+	h.put(c, i, d)
+}
+
+func (h *deadlines) fix(c *contents, i uint32, d deadline) {
+	if i > 0 && d.when() < h.at((i-1)/arity).when() {
+		h.up(c, i, d)
+	} else {
+		h.down(c, i, d)
+	}
+}
+
+func (h *deadlines) change(c *contents, i uint32, when int64) {
+	h.fix(c, i, newDeadline(when, h.at(i).ref))
+}
+
+// remove takes out the item at place i; its entry's header is left as it is.
+func (h *deadlines) remove(c *contents, i uint32) {
+	h.n--
+	if last := *h.at(h.n); i != h.n {
+		h.fix(c, i, last)
+	}
+	h.items.trim(h.n)
+}
+
+// moved tells the heap that the entry of place i is now at r.
+func (h *deadlines) moved(c *contents, i uint32, r ref) {
+	h.at(i).ref = r
+	c.entry(r).setHeap(i)
+}
+
+// NextExpiry returns the earliest expiry of all, in unix milliseconds; 0 if
+// no key expires. It takes no lock.
+func (s *Store) NextExpiry() int64 {
+	next := int64(0)
+	for i := range s.locks {
+		if due := s.locks[i].due.Load(); due != 0 && (next == 0 || due < next) {
+			next = due
+		}
+	}
+	return next
+}
+
+// ExpireSome removes up to budget keys whose time has come, shard by shard.
+// flush is called under each shard's lock with the changes of that shard, so
+// that the caller can journal and announce them. More reports that due keys
+// may be left.
+func (s *Store) ExpireSome(tx *Tx, now int64, budget int, flush func(*Tx)) (more bool) {
+	for i := range s.locks {
+		sh := &s.locks[i]
+		if due := sh.due.Load(); due == 0 || due > now {
+			continue
+		}
+		if budget <= 0 {
+			return true
+		}
+		s.Begin(tx, i/s.shards, now)
+		tx.lockShard(sh)
+		for c := sh.data; c != nil && c.heap.n > 0 && c.heap.first() <= now && budget > 0; budget-- {
+			tx.expire(c.slotOf(c.heap.at(0).ref))
+		}
+		if len(tx.changes) > 0 {
+			flush(tx)
+		}
+		tx.Unlock()
+	}
+	return s.anyDue(now)
+}
+
+func (s *Store) anyDue(now int64) bool {
+	due := s.NextExpiry()
+	return due != 0 && due <= now
+}
+
+// slotOf finds the index place of a live entry.
+func (c *contents) slotOf(r ref) slot {
+	h := c.hashOf(r)
+	tag := tagOf(h)
+	for b := c.dict.bucket(c.dict.home(h)); b != nil; b = c.dict.following(b) {
+		for i, t := range b.tags {
+			if t == tag && b.refs[i] == r {
+				return slot{c.entry(r), place{b, i}, c, h}
+			}
+		}
+	}
+	panic("store: entry not in its index")
+}

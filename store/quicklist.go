@@ -1,0 +1,312 @@
+package store
+
+import (
+	"bytes"
+	"unsafe"
+)
+
+// nodeMax is the most bytes of elements in a node (list-max-listpack-size -2);
+// an element longer than that is a node of its own.
+const nodeMax = 8192
+
+// End is an end of a list.
+type End uint8
+
+const (
+	Front End = iota // left, head
+	Back             // right, tail
+)
+
+// quicklist is a list too large for the arena: a row of buffers of packed
+// elements, each with room at one or both ends, so that pushes and pops there
+// neither move a buffer nor, amortized, allocate.
+type quicklist struct {
+	nodes deque[node]
+	count int
+	live  int   // bytes of elements
+	held  int64 // bytes of buffers
+}
+
+// node is a buffer whose elements stand in buf[lo:hi].
+type node struct {
+	buf    []byte
+	lo, hi uint32
+	n      uint32 // elements
+}
+
+func (d *node) elements() []byte { return d.buf[d.lo:d.hi] }
+func (d *node) size() int        { return int(d.hi - d.lo) }
+
+func (q *quicklist) Kind() Kind { return KindList }
+func (q *quicklist) Len() int   { return q.count }
+
+func (q *quicklist) Bytes() int64 {
+	return q.held + int64(unsafe.Sizeof(*q)) + int64(q.nodes.cap())*int64(unsafe.Sizeof(node{}))
+}
+
+// Clone copies the list; its buffers have no spare room.
+func (q *quicklist) Clone() Object {
+	c := &quicklist{count: q.count}
+	for _, d := range q.nodes.all() {
+		c.adopt(c.nodes.len(), d.elements(), d.n)
+	}
+	return c
+}
+
+// adopt inserts a node with a copy of the n elements b at place i. The count
+// of the list is left to the caller.
+func (q *quicklist) adopt(i int, b []byte, n uint32) {
+	d := node{buf: copyOf(b), hi: uint32(len(b)), n: n}
+	q.held += int64(cap(d.buf))
+	q.live += len(b)
+	if i == q.nodes.len() {
+		q.nodes.pushBack(d)
+		return
+	}
+	q.nodes.insert(i, d)
+}
+
+// copyOf returns a copy of b with all the room that its memory has.
+func copyOf(b []byte) []byte {
+	c := bytes.Clone(b)
+	return c[:cap(c)]
+}
+
+// discard takes node i out. The count is left to the caller.
+func (q *quicklist) discard(i int) {
+	d := q.nodes.at(i)
+	q.live -= d.size()
+	q.held -= int64(cap(d.buf))
+	q.nodes.remove(i)
+}
+
+// push adds an element at an end.
+func (q *quicklist) push(end End, e element) {
+	n := e.total()
+	d := q.roomFor(end, n)
+	if end == Front {
+		d.lo -= uint32(n)
+		e.put(d.buf[d.lo:])
+	} else {
+		e.put(d.buf[d.hi:])
+		d.hi += uint32(n)
+	}
+	d.n++
+	q.count++
+	q.live += n
+}
+
+// roomFor returns the node at an end, a new one if need be, with room for n
+// more bytes there.
+func (q *quicklist) roomFor(end End, n int) *node {
+	if q.nodes.len() > 0 {
+		d := q.nodes.at(0)
+		if end == Back {
+			d = q.nodes.at(q.nodes.len() - 1)
+		}
+		if d.room(end) >= n || q.makeRoom(d, end, n) {
+			return d
+		}
+		q.seal(d)
+	}
+	size := max(n, min(nodeMax, max(512, q.live/4)))
+	d := node{buf: make([]byte, size)}
+	q.held += int64(size)
+	if end == Front {
+		d.lo, d.hi = uint32(size), uint32(size)
+		return q.nodes.pushFront(d)
+	}
+	return q.nodes.pushBack(d)
+}
+
+func (d *node) room(end End) int {
+	if end == Front {
+		return int(d.lo)
+	}
+	return cap(d.buf) - int(d.hi)
+}
+
+// makeRoom slides the elements of a node that is at most half full to its other
+// end, or gives a small node a larger buffer. It reports whether n bytes fit now.
+func (q *quicklist) makeRoom(d *node, end End, n int) bool {
+	size := d.size()
+	buf := d.buf
+	switch {
+	case size+n > nodeMax:
+		return false
+	case size+n <= cap(buf) && size <= cap(buf)/2:
+	case cap(buf) < nodeMax:
+		buf = make([]byte, min(nodeMax, max(2*cap(buf), size+n)))
+		q.held += int64(cap(buf) - cap(d.buf))
+	default:
+		return false
+	}
+	buf = buf[:cap(buf)]
+	lo := 0
+	if end == Front {
+		lo = len(buf) - size
+	}
+	copy(buf[lo:], d.elements())
+	d.buf, d.lo, d.hi = buf, uint32(lo), uint32(lo+size)
+	return true
+}
+
+// seal gives up the idle room of a node that will not be an end any more, if
+// it is worth a copy.
+func (q *quicklist) seal(d *node) {
+	if size := d.size(); cap(d.buf)-size > cap(d.buf)/8 {
+		q.held -= int64(cap(d.buf))
+		d.buf = copyOf(d.elements())
+		d.lo, d.hi = 0, uint32(size)
+		q.held += int64(cap(d.buf))
+	}
+}
+
+// drop removes the first or last n elements.
+func (q *quicklist) drop(end End, n int) {
+	q.count -= n
+	for n > 0 {
+		i := 0
+		if end == Back {
+			i = q.nodes.len() - 1
+		}
+		d := q.nodes.at(i)
+		if n >= int(d.n) {
+			n -= int(d.n)
+			q.discard(i)
+			continue
+		}
+		if end == Front {
+			at := skip(d.elements(), int(d.n), n)
+			d.lo += uint32(at)
+			q.live -= at
+		} else {
+			at := skip(d.elements(), int(d.n), int(d.n)-n)
+			q.live -= d.size() - at
+			d.hi = d.lo + uint32(at)
+		}
+		d.n -= uint32(n)
+		n = 0
+	}
+}
+
+// locate returns the node that element i is in, and the element's place there.
+func (q *quicklist) locate(i int) (at, place int) {
+	if i < q.count/2 {
+		for at = 0; i >= int(q.nodes.at(at).n); at++ {
+			i -= int(q.nodes.at(at).n)
+		}
+		return at, i
+	}
+	i = q.count - i // elements from it to the end
+	for at = q.nodes.len() - 1; i > int(q.nodes.at(at).n); at-- {
+		i -= int(q.nodes.at(at).n)
+	}
+	return at, int(q.nodes.at(at).n) - i
+}
+
+// splice puts e in front of the element at the given place of node i, instead
+// of that element if over is true. place may be the number of elements.
+func (q *quicklist) splice(i, place int, over bool, e element) {
+	d := q.nodes.at(i)
+	b := d.elements()
+	from := skip(b, int(d.n), place)
+	to, cut := from, uint32(0)
+	if over {
+		to, cut = from+span(b[from:]), 1
+	}
+	q.count += 1 - int(cut)
+	n := e.total()
+	size := len(b) - (to - from) + n
+	if size <= nodeMax || d.n == cut {
+		q.live += size - len(b)
+		q.rewrite(d, from, to, n)
+		e.put(d.buf[int(d.lo)+from:])
+		d.n += 1 - cut
+		return
+	}
+	head, tail := bytes.Clone(b[:from]), bytes.Clone(b[to:])
+	before := uint32(place)
+	behind := d.n - before - cut
+	q.discard(i)
+	for _, part := range []struct {
+		b []byte
+		n uint32
+	}{{tail, behind}, {e.bytes(), 1}, {head, before}} {
+		if part.n > 0 {
+			q.adopt(i, part.b, part.n)
+		}
+	}
+}
+
+// bytes returns the packed element.
+func (e element) bytes() []byte {
+	b := make([]byte, e.total())
+	e.put(b)
+	return b
+}
+
+// rewrite makes elements()[from:to] of a node n bytes long.
+func (q *quicklist) rewrite(d *node, from, to, n int) {
+	b := d.elements()
+	size := len(b) - (to - from) + n
+	if int(d.lo)+size <= len(d.buf) {
+		whole := d.buf[d.lo : int(d.lo)+size]
+		copy(whole[from+n:], b[to:])
+	} else {
+		buf := make([]byte, max(size, min(size+size/8, nodeMax)))
+		copy(buf, b[:from])
+		copy(buf[from+n:], b[to:])
+		q.held += int64(cap(buf) - cap(d.buf))
+		d.buf, d.lo = buf, 0
+	}
+	d.hi = d.lo + uint32(size)
+}
+
+// removeEqual removes the elements with the header and data enc, but for the
+// first keep of them and those behind the next most.
+func (q *quicklist) removeEqual(enc []byte, keep, most int) (removed int) {
+	for i := 0; i < q.nodes.len() && removed < most; {
+		d := q.nodes.at(i)
+		b := d.elements()
+		found := 0
+		if keep > 0 {
+			found = countEqual(b, enc)
+		}
+		if keep > 0 && keep >= found {
+			keep -= found
+			i++
+			continue
+		}
+		length, gone := dropEqual(b, enc, keep, most-removed)
+		keep = 0
+		q.live -= len(b) - length
+		q.count -= gone
+		d.hi = d.lo + uint32(length)
+		d.n -= uint32(gone)
+		removed += gone
+		if d.n == 0 {
+			q.discard(i)
+			continue
+		}
+		i++
+	}
+	q.mend()
+	return removed
+}
+
+// mend joins neighbours that removals have left less than half full together.
+func (q *quicklist) mend() {
+	for i := 0; i+1 < q.nodes.len(); {
+		d, next := q.nodes.at(i), q.nodes.at(i+1)
+		if d.size()+next.size() > nodeMax/2 {
+			i++
+			continue
+		}
+		both := append(bytes.Clone(d.elements()), next.elements()...)
+		n := d.n + next.n
+		q.discard(i + 1)
+		q.discard(i)
+		q.adopt(i, both, n)
+	}
+}

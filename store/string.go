@@ -1,0 +1,169 @@
+package store
+
+import (
+	"slices"
+	"strconv"
+)
+
+// Get returns the string of key, nil if it is absent. The bytes alias the
+// store and are valid until the next write in the shard or the end of the
+// lock. An empty string is not nil.
+func (tx *Tx) Get(key []byte, a Access) ([]byte, error) {
+	s, ok := tx.find(key, a)
+	if !ok {
+		return nil, nil
+	}
+	if s.kind() != KindString {
+		return nil, ErrWrongType
+	}
+	return tx.text(s), nil
+}
+
+// text returns the bytes of a string, wherever they are.
+func (tx *Tx) text(s slot) []byte {
+	if s.flags()&flagObject != 0 {
+		return s.c.records.at(s.record()).object.(*bigString).b
+	}
+	return s.value()
+}
+
+// Set makes key a string, whatever it was. Its expiry goes, unless keepTTL.
+func (tx *Tx) Set(key, v []byte, keepTTL bool) {
+	at := int64(0)
+	if keepTTL {
+		at = keepExpiry
+	}
+	tx.put(key, value{kind: KindString, bytes: v}, at)
+}
+
+// SetUntil is Set and SetExpire in one.
+func (tx *Tx) SetUntil(key, v []byte, at int64) {
+	tx.put(key, value{kind: KindString, bytes: v}, max(at, 1))
+	tx.changedAs(key, KindString, Changed, "expire")
+}
+
+// Append adds tail to the string of key, made if absent, and returns the new
+// length in bytes.
+func (tx *Tx) Append(key, tail []byte) (int, error) {
+	s, ok, err := tx.stringOf(key)
+	if err != nil {
+		return 0, err
+	}
+	n := len(tail)
+	if ok {
+		n += len(tx.text(s))
+	}
+	if n > tx.store.maxString {
+		return 0, ErrTooLarge
+	}
+	if !ok {
+		tx.put(key, value{kind: KindString, bytes: tail}, keepExpiry)
+		return n, nil
+	}
+	copy(tx.stretch(s, key, n)[n-len(tail):], tail)
+	tx.changed(key, KindString, Changed)
+	return n, nil
+}
+
+// SetRange overwrites part of the string of key, which is padded with zero
+// bytes to off first, and returns the new length in bytes. An empty v changes
+// nothing.
+func (tx *Tx) SetRange(key []byte, off int, v []byte) (int, error) {
+	s, ok, err := tx.stringOf(key)
+	if err != nil {
+		return 0, err
+	}
+	length := 0
+	if ok {
+		length = len(tx.text(s))
+	}
+	if len(v) == 0 {
+		return length, nil
+	}
+	if off > tx.store.maxString-len(v) {
+		return 0, ErrTooLarge
+	}
+	n := max(length, off+len(v))
+	if !ok {
+		b := make([]byte, n)
+		copy(b[off:], v)
+		tx.put(key, value{kind: KindString, raw: true, bytes: b}, keepExpiry)
+		return n, nil
+	}
+	b := tx.stretch(s, key, n)
+	if off > length {
+		clear(b[length:off])
+	}
+	copy(b[off:], v)
+	tx.changed(key, KindString, Changed)
+	return n, nil
+}
+
+// stringOf finds the string of key for writing.
+func (tx *Tx) stringOf(key []byte) (s slot, ok bool, err error) {
+	s, ok = tx.find(key, Write)
+	if ok && s.kind() != KindString {
+		return s, true, ErrWrongType
+	}
+	return s, ok, nil
+}
+
+// stretch makes a present string n bytes long, no shorter than it is, and
+// returns its bytes. It records no change.
+func (tx *Tx) stretch(s slot, key []byte, n int) []byte {
+	s.setFlags(s.flags() | flagRaw)
+	if s.flags()&flagObject == 0 && s.valueAt()+n <= maxSlot {
+		_, b := tx.growBlob(s, n)
+		return b
+	}
+	if s.flags()&flagObject == 0 {
+		b := append(make([]byte, 0, n), s.value()...)[:n]
+		s.c.replace(&s, key, value{kind: KindString, raw: true, object: &bigString{b}}, s.clock())
+		return b
+	}
+	big := s.c.records.at(s.record()).object.(*bigString)
+	big.b = slices.Grow(big.b, n-len(big.b))[:n]
+	tx.settle(s)
+	return big.b
+}
+
+const embeddedMax = 44 // bytes of the longest string that OBJECT ENCODING calls embstr
+
+// encoding returns the name that OBJECT ENCODING gives and the length of the
+// value.
+func (tx *Tx) encoding(s slot, objectLen int) (name string, n int) {
+	switch s.kind() {
+	case KindString:
+		b := tx.text(s)
+		switch {
+		case s.flags()&flagRaw != 0 || len(b) > embeddedMax:
+			return "raw", len(b)
+		case isInteger(b):
+			return "int", len(b)
+		}
+		return "embstr", len(b)
+	case KindList:
+		l := List{tx: tx}
+		l.open(s)
+		return l.Encoding(-2), l.n
+	case KindStream:
+		return "stream", objectLen
+	}
+	if s.flags()&flagObject != 0 {
+		return "quicklist", objectLen
+	}
+	return "listpack", objectLen
+}
+
+// isInteger reports whether b is the canonical text of an int64.
+func isInteger(b []byte) bool {
+	if len(b) == 0 || len(b) > 20 {
+		return false
+	}
+	n, err := strconv.ParseInt(string(b), 10, 64)
+	if err != nil {
+		return false
+	}
+	var buf [20]byte
+	return string(strconv.AppendInt(buf[:0], n, 10)) == string(b)
+}
