@@ -137,7 +137,7 @@ func keyMoveRows() []Row {
 }
 
 func keySpaceRows() []Row {
-	flush := func(name, summary, complexity string, run func(*Ctx)) Row {
+	row := func(name, summary, complexity string, run func(*Ctx)) Row {
 		return Row{
 			Name: name, Usage: "[ASYNC | SYNC]", Arity: -1, Categories: []string{"keyspace", "dangerous"},
 			Summary: summary,
@@ -175,8 +175,8 @@ func keySpaceRows() []Row {
 			Flags: ReadOnly | Fast, Run: func(c *Ctx) { c.Reply.Int(int64(c.Tx.Size())) },
 			Tips: []string{"request_policy:all_shards", "response_policy:agg_sum"},
 		},
-		flush("flushdb", "Removes all keys of the database.", "O(N) where N is the number of keys in the database", flushdb),
-		flush("flushall", "Removes all keys of all databases.", "O(N) where N is the number of keys in all databases", flushall),
+		row("flushdb", "Removes all keys of the database.", "O(N) where N is the number of keys in the database", func(c *Ctx) { flush(c, c.Tx.DB()) }),
+		row("flushall", "Removes all keys of all databases.", "O(N) where N is the number of keys in all databases", func(c *Ctx) { flush(c, -1) }),
 	}
 }
 
@@ -321,12 +321,10 @@ func deadline(c *Ctx, unit expireUnit) (int64, error) {
 func expireKey(c *Ctx, at int64) {
 	key := c.Args[1]
 	if at <= c.Tx.Now {
-		c.Tx.Event = "del"
 		c.Tx.Delete(key)
 		c.LogAs(wordDEL, key)
 		return
 	}
-	c.Tx.Event = "expire"
 	c.Tx.SetExpire(key, at)
 	c.LogAs(wordPEXPIREAT, key, c.decimal(at))
 }
@@ -624,28 +622,22 @@ func randomkey(c *Ctx) {
 	c.Reply.Bulk(key)
 }
 
-// flushMode checks the one option of FLUSHDB and FLUSHALL. Both ways do the
-// same: the memory of a whole database is given back at once.
-func flushMode(c *Ctx) bool {
-	if len(c.Args) == 1 || len(c.Args) == 2 && (resp.EqualFold(c.Args[1], "SYNC") || resp.EqualFold(c.Args[1], "ASYNC")) {
-		return true
+// flush is FLUSHDB, and FLUSHALL for database -1. ASYNC gives the memory back
+// little by little.
+func flush(c *Ctx, db int) {
+	a := resp.NewArgs(c.Args[1:])
+	async := a.Is("ASYNC")
+	if !async && !a.Is("SYNC") && c.Conf.LazyfreeLazyUserFlush {
+		async = true
 	}
-	c.Fail(resp.ErrSyntax)
-	return false
-}
-
-func flushdb(c *Ctx) {
-	if flushMode(c) {
-		c.Tx.Flush(c.Tx.DB())
-		c.Reply.OK()
-	}
-}
-
-func flushall(c *Ctx) {
-	if !flushMode(c) {
+	a.End()
+	switch err := a.Err(); {
+	case err != nil:
+		c.Fail(err)
 		return
-	}
-	for db := range c.Tx.Databases() {
+	case async:
+		c.Tx.FlushAsync(db)
+	default:
 		c.Tx.Flush(db)
 	}
 	c.Reply.OK()

@@ -389,12 +389,11 @@ func set(c *Ctx) {
 // milliseconds, 0 for none; the journal then gets the absolute time.
 func put(c *Ctx, v []byte, at int64, keepTTL bool) {
 	key := c.Args[1]
-	c.Tx.Set(key, v, keepTTL)
 	if at == 0 {
+		c.Tx.Set(key, v, keepTTL)
 		return
 	}
-	c.Tx.Event = "expire"
-	c.Tx.SetExpire(key, at)
+	c.Tx.SetUntil(key, v, at)
 	c.LogAs(wordSET, key, v, wordPXAT, c.decimal(at))
 }
 
@@ -511,7 +510,6 @@ func getex(c *Ctx) {
 	case at > 0:
 		expireKey(c, at)
 	case o.persist:
-		c.Tx.Event = "persist"
 		if c.Tx.Persist(key) {
 			c.LogAs(wordPERSIST, key)
 		}
