@@ -157,6 +157,9 @@ func (s *Server) call(w *worker, ctx *command.Ctx, x *Session, cmd *command.Comm
 	} else {
 		cmd.Run(ctx)
 	}
+	if s.broker.monitoring() && x != nil && !w.retry {
+		s.feedMonitors(x, cmd, args, w.now())
+	}
 	if changes := w.tx.Changes(); len(changes) > 0 {
 		s.commit(w, ctx, args, db, changes)
 		w.tx.ResetChanges()

@@ -80,10 +80,10 @@ func (s *subscriber) unsubscribe(kind topicKind, name string) bool {
 }
 
 // names returns what s is subscribed to, in no order.
-func (s *subscriber) names(kind topicKind) []string {
-	all := make([]string, 0, len(s.own[kind]))
+func (s *subscriber) names(kind topicKind) [][]byte {
+	all := make([][]byte, 0, len(s.own[kind]))
 	for name := range s.own[kind] {
-		all = append(all, name)
+		all = append(all, []byte(name))
 	}
 	return all
 }

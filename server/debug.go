@@ -1,0 +1,169 @@
+package server
+
+import (
+	"bytes"
+	"crypto/sha1"
+	"encoding/hex"
+	"fmt"
+	"math"
+	"strconv"
+	"time"
+
+	"synap/command"
+	"synap/resp"
+	"synap/store"
+)
+
+// DEBUG serves test suites; enable-debug-command opens it. Its subcommands are
+// no rows of the table, as in Redis.
+
+const debugName = "debug"
+
+func debugRow() Row {
+	return Row{Row: command.Row{
+		Name: debugName, Usage: "subcommand [argument [argument ...]]", Group: "server", Since: "1.0.0", Arity: -2,
+		Summary: "Serves tests of the server.", Complexity: "Depends on subcommand.",
+		Flags: command.Admin | command.NoScript | command.Loading | command.Stale | command.Protected | command.AllShards,
+	}, Session: debugRun}
+}
+
+// debugCommand is one subcommand: args are those behind its name, between least
+// and most of them.
+type debugCommand struct {
+	name, usage, summary string
+	least, most          int
+	run                  func(x *Session, c *command.Ctx, args [][]byte)
+}
+
+func debugCommands() []debugCommand {
+	const any = math.MaxInt
+	return []debugCommand{
+		{"DIGEST", "", "A number that depends on all data and on nothing else.", 0, 0, debugDigest},
+		{"DIGEST-VALUE", "<key> [<key> ...]", "The same of the values of keys.", 0, any, debugDigestValue},
+		{"JMAP", "", "The statistics of the allocator.", 0, 0, func(x *Session, c *command.Ctx, _ [][]byte) { c.Reply.Verbatim(x.srv.allocatorReport()) }},
+		{"OBJECT", "<key>", "How the value of a key is kept.", 1, 1, debugObject},
+		{"POPULATE", "<count> [<prefix>] [<size>]", "Makes count strings named prefix:number (default key:number) where they are missing.", 1, 3, debugPopulate},
+		{"SET-ACTIVE-EXPIRE", "<0|1>", "Stops (0) and starts (1) the removal of expired keys that nobody asks for.", 1, 1, debugActiveExpire},
+		{"SLEEP", "<seconds>", "Lets this client wait; others go on.", 1, 1, debugSleep},
+	}
+}
+
+func debugRun(x *Session, c *command.Ctx) {
+	name, args := string(bytes.ToUpper(c.Args[1])), c.Args[2:]
+	if name == "HELP" && len(args) == 0 {
+		debugHelp(c.Reply)
+		return
+	}
+	for _, d := range debugCommands() {
+		if d.name == name && len(args) >= d.least && len(args) <= d.most {
+			d.run(x, c, args)
+			return
+		}
+	}
+	c.Reply.Error(resp.SubcommandSyntax(debugName, c.Args[1]))
+}
+
+func debugHelp(r *resp.Reply) {
+	all := debugCommands()
+	r.Array(2*len(all) + 3)
+	r.Status("DEBUG <subcommand> [<arg> [value] [opt] ...]. Subcommands are:")
+	for _, d := range all {
+		r.Status(string(bytes.TrimSpace([]byte(d.name + " " + d.usage))))
+		r.Status("    " + d.summary)
+	}
+	r.Status("HELP")
+	r.Status("    Prints this help.")
+}
+
+// debugSleep parks the client. What Redis takes for a number strtod takes.
+func debugSleep(x *Session, c *command.Ctx, args [][]byte) {
+	seconds, _ := resp.ParseFloat(args[0])
+	const most = float64(math.MaxInt64 / 2)
+	wait := time.Duration(min(seconds*float64(time.Second), most))
+	if wait <= 0 || x.inTransaction(c) {
+		c.Reply.OK()
+		return
+	}
+	x.park(parkSleep, resp.Monotonic()+int64(wait), func() resp.Next {
+		x.out.OK()
+		return x.next()
+	})
+}
+
+func debugActiveExpire(x *Session, c *command.Ctx, args [][]byte) {
+	x.srv.activeOff.Store(string(args[0]) == "0")
+	c.Reply.OK()
+}
+
+func debugObject(x *Session, c *command.Ctx, args [][]byte) {
+	meta, ok := c.Tx.Meta(args[0])
+	if !ok {
+		c.Reply.Error(resp.ErrNoSuchKey)
+		return
+	}
+	c.Reply.Status(fmt.Sprintf("Value at:0x0 refcount:%d encoding:%s serializedlength:%d lru:%d lru_seconds_idle:%d",
+		meta.Refs, meta.Encoding, meta.Bytes, (c.Now.Unix()-meta.Idle)&(1<<24-1), meta.Idle))
+}
+
+// debugPopulate writes nothing to the log, as in Redis.
+func debugPopulate(x *Session, c *command.Ctx, args [][]byte) {
+	count, ok := resp.ParseInt(args[0])
+	if !ok || count < 0 {
+		c.Reply.Error(resp.ErrNotPositive)
+		return
+	}
+	prefix, size := []byte("key"), int64(0)
+	if len(args) > 1 {
+		prefix = args[1]
+	}
+	if len(args) > 2 {
+		if size, ok = resp.ParseInt(args[2]); !ok || size < 0 {
+			c.Reply.Error(resp.ErrNotPositive)
+			return
+		}
+	}
+	if size > c.Conf.ProtoMaxBulkLen {
+		c.Reply.Error(resp.ErrStringTooLong)
+		return
+	}
+	c.NoLog()
+	var key, value []byte
+	for i := range count {
+		key = strconv.AppendInt(append(append(key[:0], prefix...), ':'), i, 10)
+		if c.Tx.Kind(key, store.Peek) != store.KindNone {
+			continue
+		}
+		value = strconv.AppendInt(append(value[:0], "value:"...), i, 10)
+		if size > 0 {
+			value = append(value, make([]byte, max(0, int(size)-len(value)))...)[:size]
+		}
+		c.Tx.Set(key, value, false)
+		c.Tx.ResetChanges() // nobody may hear of them, and the list would grow
+	}
+	c.Reply.OK()
+}
+
+func debugDigest(x *Session, c *command.Ctx, _ [][]byte) {
+	var sum [sha1.Size]byte
+	db := c.Tx.DB()
+	for i := range c.Tx.Databases() {
+		c.Tx.Use(i)
+		if x.srv.store.DBSize(i) == 0 {
+			continue
+		}
+		one := c.Tx.Digest()
+		for j, b := range sha1.Sum(strconv.AppendInt(one[:], int64(i), 10)) {
+			sum[j] ^= b
+		}
+	}
+	c.Tx.Use(db)
+	c.Reply.Status(hex.EncodeToString(sum[:]))
+}
+
+func debugDigestValue(x *Session, c *command.Ctx, args [][]byte) {
+	c.Reply.Array(len(args))
+	for _, key := range args {
+		sum := c.Tx.DigestValue(key)
+		c.Reply.Status(hex.EncodeToString(sum[:]))
+	}
+}
