@@ -81,7 +81,7 @@ func (l *List) part(i int) (b []byte, n int) {
 	return l.tx.blob(l.at)[countBytes:], l.n
 }
 
-// find returns the part that element i is in, and its place there.
+// locate returns the part that element i is in, and its place there.
 func (l *List) locate(i int) (part, place int) {
 	if l.big != nil {
 		return l.big.locate(i)
@@ -261,8 +261,7 @@ func (l *List) Pop(end End, n int, visit func(v []byte)) int {
 		l.Range(0, n-1, func(v []byte) bool { visit(v); return true })
 	} else {
 		l.rangeBack(l.n-1, n, func(_ int, e []byte) bool {
-			var num numberText
-			visit(unpack(e, &num))
+			visit(unpack(e, &l.tx.number))
 			return true
 		})
 	}
@@ -284,8 +283,8 @@ func (l *List) drop(end End, n int) {
 	l.keepPacked(0, skip(b, l.n, l.n-n), l.n-n)
 }
 
-// Index returns element i, counted from the end if i is negative, as a copy in
-// buf's room or, if it is larger, in a new slice.
+// Index visits element i, counted from the end if i is negative; false if there
+// is none. The bytes are valid during the visit.
 func (l *List) Index(i int, visit func(v []byte)) bool {
 	if i < 0 {
 		i += l.n
@@ -295,12 +294,11 @@ func (l *List) Index(i int, visit func(v []byte)) bool {
 	}
 	part, place := l.locate(i)
 	b, n := l.part(part)
-	var num numberText
-	visit(unpack(b[skip(b, n, place):], &num))
+	visit(unpack(b[skip(b, n, place):], &l.tx.number))
 	return true
 }
 
-// span returns the range that Redis' start and stop mean: negative ones count
+// bounds returns the range that Redis' start and stop mean: negative ones count
 // from the end, and both are clamped. The range is empty if from > to.
 func (l *List) bounds(start, stop int) (from, to int) {
 	if start < 0 {
@@ -327,8 +325,7 @@ func (l *List) Range(start, stop int, visit func(v []byte) bool) {
 		return
 	}
 	l.rangeForward(from, to-from+1, func(_ int, e []byte) bool {
-		var num numberText
-		return visit(unpack(e, &num))
+		return visit(unpack(e, &l.tx.number))
 	})
 }
 

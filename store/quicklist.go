@@ -104,7 +104,7 @@ func (q *quicklist) roomFor(end End, n int) *node {
 		if end == Back {
 			d = q.nodes.at(q.nodes.len() - 1)
 		}
-		if d.room(end) >= n || q.makeRoom(d, end, n) {
+		if d.size()+n <= nodeMax && (d.room(end) >= n || q.makeRoom(d, end, n)) {
 			return d
 		}
 		q.seal(d)
@@ -127,13 +127,12 @@ func (d *node) room(end End) int {
 }
 
 // makeRoom slides the elements of a node that is at most half full to its other
-// end, or gives a small node a larger buffer. It reports whether n bytes fit now.
+// end, or gives a small node a larger buffer. It reports whether n more bytes,
+// which the node may hold, fit at that end now.
 func (q *quicklist) makeRoom(d *node, end End, n int) bool {
 	size := d.size()
 	buf := d.buf
 	switch {
-	case size+n > nodeMax:
-		return false
 	case size+n <= cap(buf) && size <= cap(buf)/2:
 	case cap(buf) < nodeMax:
 		buf = make([]byte, min(nodeMax, max(2*cap(buf), size+n)))
@@ -250,7 +249,7 @@ func (e element) bytes() []byte {
 func (q *quicklist) rewrite(d *node, from, to, n int) {
 	b := d.elements()
 	size := len(b) - (to - from) + n
-	if int(d.lo)+size <= len(d.buf) {
+	if int(d.lo)+size <= len(d.buf) && len(d.buf) <= max(nodeMax, 2*size) {
 		whole := d.buf[d.lo : int(d.lo)+size]
 		copy(whole[from+n:], b[to:])
 	} else {
