@@ -23,8 +23,8 @@ var (
 // they hold.
 func TestDifferential(t *testing.T) {
 	needProgram(t, "redis-server")
-	subjects := differentialSubjects(t)
 	ours := startSynapRealTime(t, *flagDoor, nil)
+	subjects := differentialSubjects(t, ours.table)
 	theirs := startRedis(t, [][2]string{{"hz", "500"}}) // time-outs are looked at hz times a second
 	seed := *flagSeed
 	if seed == 0 {
@@ -71,7 +71,7 @@ type request struct {
 type duel struct {
 	t            *testing.T
 	g            *generator
-	ours, theirs *server
+	ours, theirs *target
 	pairs        map[int]*pair // by protocol
 	epoch        []request     // since both were emptied
 	done, found  int
@@ -83,7 +83,7 @@ type duel struct {
 // pair is a connection to each server in the same state.
 type pair struct{ ours, theirs *client }
 
-func newDuel(t *testing.T, g *generator, ours, theirs *server) *duel {
+func newDuel(t *testing.T, g *generator, ours, theirs *target) *duel {
 	return &duel{t: t, g: g, ours: ours, theirs: theirs, pairs: map[int]*pair{}, seen: map[string]bool{}, answered: map[string]int{}}
 }
 
@@ -339,7 +339,7 @@ func compareOne(r request, queue []request, ours, theirs value) string {
 // empty brings both servers to the same start.
 func (d *duel) empty() {
 	d.epoch = nil
-	for _, s := range []*server{d.ours, d.theirs} {
+	for _, s := range []*target{d.ours, d.theirs} {
 		c, err := dial(s.network, s.addr, 2)
 		if err != nil {
 			d.t.Fatalf("%s is gone: %v", s.name, err)
@@ -376,7 +376,7 @@ func sortedKeys(ms ...map[string]string) []string {
 }
 
 // state describes each key of the databases in use by reading it.
-func (d *duel) state(s *server) map[string]string {
+func (d *duel) state(s *target) map[string]string {
 	c, err := dial(s.network, s.addr, 2)
 	if err != nil {
 		d.t.Fatalf("%s is gone: %v", s.name, err)

@@ -8,10 +8,12 @@ import (
 	"strconv"
 	"testing"
 	"time"
+
+	"synap/command"
 )
 
-// server is a server under test: ours in process, or a real Redis.
-type server struct {
+// target is a server under test: ours in process, or a real Redis.
+type target struct {
 	network, addr string
 	name          string // "synap" or "redis"
 	now           func() time.Time
@@ -19,14 +21,15 @@ type server struct {
 	records       func() [][]string         // the journal's commands in order; nil: not ours
 	replay        func() error              // journal → empty server → equal digest; nil: not ours
 	stop          func()
+	table         *command.Table // nil: not ours
 }
 
-func (s *server) ours() bool { return s.name == "synap" }
+func (s *target) ours() bool { return s.name == "synap" }
 
 // longestSleep bounds what `clock` costs against a real Redis.
 const longestSleep = 5 * time.Second
 
-func (s *server) advance(d time.Duration) error {
+func (s *target) advance(d time.Duration) error {
 	if s.move != nil {
 		return s.move(d)
 	}
@@ -64,7 +67,7 @@ func freePort(t testing.TB) int {
 }
 
 // startRedis starts a redis-server of its own, without persistence.
-func startRedis(t testing.TB, options [][2]string) *server {
+func startRedis(t testing.TB, options [][2]string) *target {
 	t.Helper()
 	path := needProgram(t, "redis-server")
 	port := strconv.Itoa(freePort(t))
@@ -77,7 +80,7 @@ func startRedis(t testing.TB, options [][2]string) *server {
 	if err := cmd.Start(); err != nil {
 		t.Fatal(err)
 	}
-	s := &server{network: "tcp", addr: "127.0.0.1:" + port, name: "redis", now: time.Now}
+	s := &target{network: "tcp", addr: "127.0.0.1:" + port, name: "redis", now: time.Now}
 	s.stop = func() {
 		cmd.Process.Kill()
 		cmd.Wait()
@@ -102,7 +105,7 @@ func awaitListener(t testing.TB, addr string) {
 }
 
 // remoteServer is an already running server (-addr), emptied for a section.
-func remoteServer(t testing.TB, addr string) *server {
+func remoteServer(t testing.TB, addr string) *target {
 	t.Helper()
 	c, err := dial("tcp", addr, 2)
 	if err != nil {
@@ -112,5 +115,5 @@ func remoteServer(t testing.TB, addr string) *server {
 	if v, err := c.do("FLUSHALL"); err != nil || v.isError() {
 		t.Fatalf("FLUSHALL at %s: %v %s", addr, err, v.render())
 	}
-	return &server{network: "tcp", addr: addr, name: "redis", now: time.Now, stop: func() {}}
+	return &target{network: "tcp", addr: addr, name: "redis", now: time.Now, stop: func() {}}
 }

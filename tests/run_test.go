@@ -13,7 +13,7 @@ import (
 // run executes one section against one server.
 type run struct {
 	sec     *section
-	srv     *server
+	srv     *target
 	proto   int
 	clients map[string]*client
 	blocked map[string]bool

@@ -67,7 +67,7 @@ func TestScripts(t *testing.T) {
 
 func runSection(t *testing.T, s *script, sec *section, v variant) {
 	t.Helper()
-	var srv *server
+	var srv *target
 	switch {
 	case *flagAddr == "":
 		srv = startSynap(t, v.door, sec.options)
@@ -87,7 +87,7 @@ func runSection(t *testing.T, s *script, sec *section, v variant) {
 	}
 }
 
-func newRun(t *testing.T, s *script, sec *section, srv *server, proto int) *run {
+func newRun(t *testing.T, s *script, sec *section, srv *target, proto int) *run {
 	r := &run{sec: sec, srv: srv, proto: proto, clients: map[string]*client{}, blocked: map[string]bool{}}
 	r.vars = variables{now: srv.now(), kept: map[string]string{}}
 	r.fail = func(line int, format string, args ...any) {
