@@ -24,7 +24,7 @@ var (
 func TestDifferential(t *testing.T) {
 	needProgram(t, "redis-server")
 	ours := startSynapRealTime(t, *flagDoor, nil)
-	subjects := differentialSubjects(t, ours.table)
+	subjects := differentialSubjects(t, ours.inside)
 	theirs := startRedis(t, [][2]string{{"hz", "500"}}) // time-outs are looked at hz times a second
 	seed := *flagSeed
 	if seed == 0 {

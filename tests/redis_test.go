@@ -8,8 +8,6 @@ import (
 	"strconv"
 	"testing"
 	"time"
-
-	"synap/command"
 )
 
 // target is a server under test: ours in process, or a real Redis.
@@ -21,7 +19,7 @@ type target struct {
 	records       func() [][]string         // the journal's commands in order; nil: not ours
 	replay        func() error              // journal → empty server → equal digest; nil: not ours
 	stop          func()
-	table         *command.Table // nil: not ours
+	inside        *inside // nil: not ours
 }
 
 func (s *target) ours() bool { return s.name == "synap" }
