@@ -67,9 +67,7 @@ type Config struct {
 	LazyfreeLazyUserDel   bool
 	LazyfreeLazyUserFlush bool
 	Dir                   string // absolute
-	AppendOnly            bool
-	Save                  string
-	ShutdownTimeout       int // seconds
+	ShutdownTimeout       int    // seconds
 
 	// What is watched.
 	SlowlogLogSlowerThan           int64 // µs; < 0 = off

@@ -319,7 +319,7 @@ func (c *Config) Get(match func(pattern, name string) bool, patterns ...string) 
 
 // suggest names the known key that a wrong one was probably meant to be.
 func suggest(wrong string, known map[string]*Option) string {
-	best, distance := "", 3
+	best, distance := "", min(3, len(wrong))
 	for _, k := range slices.Sorted(maps.Keys(known)) {
 		if d := editDistance(wrong, k, distance); d < distance {
 			best, distance = k, d

@@ -195,7 +195,7 @@ func dataOptions() []*Option {
 		{"stream-event-type-field", "stream.event_type_field", "type", Live, "field of an entry that names its event type in the metrics",
 			text{at: func(c *Config) *string { return &c.StreamEventTypeField }, what: "text"}},
 		{"appendonly", "persistence.appendonly", "no", Live, "write log; only no until this version has one",
-			appendOnly{yesNo{at: func(c *Config) *bool { return &c.AppendOnly }}}},
+			appendOnly{}},
 		{"save", "persistence.save", "", Live, `snapshots; only "" until this version has them`,
 			saveParams{}},
 	}
@@ -253,7 +253,7 @@ func sideOptions() []*Option {
 			number[int]{at: func(c *Config) *int { return &c.HTTPMaxConnections }, min: 1, max: 65535}},
 		{"http-timeout", "http.timeout", "10", Fixed, "seconds for a request and its answer",
 			number[int]{at: func(c *Config) *int { return &c.HTTPTimeout }, min: 1, max: 3600}},
-		{"metrics-redis-names", "metrics.redis_names", "yes", Fixed, "also show redis_exporter's names",
+		{"metrics-redis-names", "metrics.redis_names", "yes", Live, "also show redis_exporter's names",
 			yesNo{at: func(c *Config) *bool { return &c.Metrics.RedisNames }}},
 		{"metrics-max-label-values", "metrics.max_label_values", "200", Fixed, "queues, rooms, topics and event types with a series of their own, each",
 			number[int]{at: func(c *Config) *int { return &c.Metrics.MaxLabelValues }, min: 1, max: 100000}},

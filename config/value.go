@@ -486,19 +486,21 @@ func joinLimits(c *Config, replica string, size func(int64) string) string {
 
 // appendOnly and saveParams are the switches of durability, which does not
 // exist yet: only the values that promise nothing are taken.
-type appendOnly struct{ yesNo }
+type appendOnly struct{ single }
 
-func (v appendOnly) set(c *Config, text string) error {
-	var t Config
-	if err := v.yesNo.set(&t, text); err != nil {
+func (appendOnly) set(_ *Config, text string) error {
+	var on bool
+	if err := (yesNo{at: func(*Config) *bool { return &on }}).set(nil, text); err != nil {
 		return err
 	}
-	if *v.at(&t) {
+	if on {
 		return reason("only 'no' is supported in this version: nothing is written to disk yet")
 	}
 	return nil
 }
-func (appendOnly) allowed() string { return "no" }
+func (appendOnly) get(*Config) string  { return "no" }
+func (appendOnly) file(*Config) string { return "no" }
+func (appendOnly) allowed() string     { return "no" }
 
 type saveParams struct{ several }
 

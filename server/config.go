@@ -20,13 +20,15 @@ type configState struct {
 }
 
 func configRows() []Row {
-	sub := func(name, usage, summary, since, complexity string, arity int, run func(*Session, *command.Ctx)) Row {
+	sub := func(name, usage, summary, since, complexity string, arity int, run func(*Session, *command.Ctx), tips ...string) Row {
 		return Row{Row: command.Row{
 			Name: name, Usage: usage, Summary: summary, Group: "server", Since: since,
 			Complexity: complexity, Arity: arity,
 			Flags: command.Admin | command.NoScript | command.Loading | command.Stale,
+			Tips:  tips,
 		}, Session: run}
 	}
+	everywhere := []string{"request_policy:all_nodes", "response_policy:all_succeeded"}
 	return []Row{container(
 		command.Row{
 			Name: "config", Group: "server", Since: "2.0.0", Arity: -2,
@@ -36,11 +38,11 @@ func configRows() []Row {
 		sub("get", "parameter [parameter ...]", "Returns the values of the options that match the patterns.",
 			"2.0.0", "O(N) when N is the number of options", -3, configGet),
 		sub("set", "parameter value [parameter value ...]", "Changes options while the server runs: all of them or none.",
-			"2.0.0", "O(N) when N is the number of options", -4, configSet),
+			"2.0.0", "O(N) when N is the number of options", -4, configSet, everywhere...),
 		sub("resetstat", "", "Resets the statistics of INFO.",
-			"2.0.0", "O(1)", 2, configResetStat),
+			"2.0.0", "O(1)", 2, configResetStat, everywhere...),
 		sub("rewrite", "", "Brings the configuration file up to the options in force.",
-			"2.8.0", "O(1)", 2, configRewrite),
+			"2.8.0", "O(1)", 2, configRewrite, everywhere...),
 	)}
 }
 
