@@ -171,8 +171,6 @@ func sequence(items []usageItem) ([]Arg, error) {
 			args = append(args[:from], repeated(args[from:], again[0].isToken()))
 			starts = starts[:from+1]
 			i++
-		case again != nil:
-			return nil, fmt.Errorf("the repetition of %q does not follow it", again[0].word)
 		case items[i].word == "...":
 			args[len(args)-1].Multiple = true
 			i++
@@ -197,6 +195,8 @@ func argument(items []usageItem) (Arg, int, error) {
 	switch {
 	case item.word == "...":
 		return Arg{}, 0, fmt.Errorf("nothing stands before %q", "...")
+	case item.repeats() != nil:
+		return Arg{}, 0, fmt.Errorf("the repetition of %q does not follow it", item.repeats()[0].word)
 	case item.alts != nil:
 		a, err := choice(item.alts)
 		a.Optional = item.word == "["
@@ -309,7 +309,8 @@ func tokenName(token string) string {
 	return strings.ToLower(token)
 }
 
-// groupName names a choice or a block after what it begins with.
+// groupName names a choice or a block after what it begins with: for people,
+// clients go by tokens and types.
 func groupName(args []Arg) string {
 	first := args[0]
 	switch first.Token {
@@ -333,6 +334,14 @@ func groupName(args []Arg) string {
 		return "sortby"
 	case "MODULE":
 		return "filterby"
+	case "*", "$":
+		return "id-selector"
+	case "M":
+		return "unit"
+	case "FROMMEMBER":
+		return "from"
+	case "BYRADIUS":
+		return "by"
 	}
 	if first.Type == ArgKey || first.Type == ArgString {
 		return "data"
