@@ -239,7 +239,7 @@ func watchOptions() []*Option {
 
 func sideOptions() []*Option {
 	allow := func(what, name string, at func(*Config) *[]string) *Option {
-		return &Option{"metrics-allow-" + name, "metrics.allow_" + strings.ReplaceAll(name, "-", "_"), "", Fixed, what + " that always keep a series of their own",
+		return &Option{"metrics-allow-" + name, "metrics.allow_" + strings.ReplaceAll(name, "-", "_"), "", Live, what + " that always keep a series of their own",
 			list{at: at, what: "glob patterns"}}
 	}
 	return []*Option{
@@ -255,11 +255,11 @@ func sideOptions() []*Option {
 			number[int]{at: func(c *Config) *int { return &c.HTTPTimeout }, min: 1, max: 3600}},
 		{"metrics-redis-names", "metrics.redis_names", "yes", Live, "also show redis_exporter's names",
 			yesNo{at: func(c *Config) *bool { return &c.Metrics.RedisNames }}},
-		{"metrics-max-label-values", "metrics.max_label_values", "200", Fixed, "queues, rooms, topics and event types with a series of their own, each",
+		{"metrics-max-label-values", "metrics.max_label_values", "200", Live, "queues, rooms, topics and event types with a series of their own, each",
 			number[int]{at: func(c *Config) *int { return &c.Metrics.MaxLabelValues }, min: 1, max: 100000}},
-		{"metrics-list-queues", "metrics.list_queues", "*", Fixed, "lists that count as queues; empty = none",
+		{"metrics-list-queues", "metrics.list_queues", "*", Live, "lists that count as queues; empty = none",
 			text{at: func(c *Config) *string { return &c.Metrics.ListQueues }, what: "glob pattern"}},
-		{"metrics-system-interval", "metrics.system_interval", "60", Fixed, "seconds between two looks at the process and the host",
+		{"metrics-system-interval", "metrics.system_interval", "60", Live, "seconds between two looks at the process and the host",
 			seconds{at: func(c *Config) *time.Duration { return &c.Metrics.SystemInterval }, min: 1, max: 3600}},
 		allow("queues", "queues", func(c *Config) *[]string { return &c.Metrics.AllowQueues }),
 		allow("rooms", "rooms", func(c *Config) *[]string { return &c.Metrics.AllowRooms }),

@@ -192,7 +192,11 @@ func yamlComment(tail string) string {
 				quote = 0
 			}
 		case c == '#' && (i == 0 || tail[i-1] == ' ' || tail[i-1] == '\t'):
-			return " " + tail[i:]
+			value := strings.TrimRight(tail[:i], " \t")
+			if value == "" {
+				return " " + tail[i:]
+			}
+			return tail[len(value):]
 		case (c == '"' || c == '\'') && (i == 0 || strings.IndexByte(" \t[,", tail[i-1]) >= 0):
 			quote = c
 		}
