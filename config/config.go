@@ -134,14 +134,14 @@ type RateLimit struct {
 
 // Metrics holds the metrics section.
 type Metrics struct {
-	RedisNames      bool
-	MaxLabelValues  int
-	ListQueues      string        // glob of the list keys that count as queues; empty = none
-	SystemInterval  time.Duration // between two samples of the system gauges
-	AllowQueues     []string      // globs: names that keep their own series first
-	AllowRooms      []string
-	AllowTopics     []string
-	AllowEventTypes []string
+	RedisNames     bool
+	MaxLabelValues int
+	ListQueues     string        // glob of the list keys that count as queues; empty = none
+	SystemInterval time.Duration // between two samples of the system gauges
+	AllowQueues    []string      // globs: names that keep their own series first
+	AllowRooms     []string
+	AllowTopics    []string
+	AllowEvents    []string
 }
 
 // ClientsMemory returns the bytes that all clients' buffers may hold together

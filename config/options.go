@@ -264,7 +264,7 @@ func sideOptions() []*Option {
 		allow("queues", "queues", func(c *Config) *[]string { return &c.Metrics.AllowQueues }),
 		allow("rooms", "rooms", func(c *Config) *[]string { return &c.Metrics.AllowRooms }),
 		allow("topics", "topics", func(c *Config) *[]string { return &c.Metrics.AllowTopics }),
-		allow("event types", "event-types", func(c *Config) *[]string { return &c.Metrics.AllowEventTypes }),
+		allow("event types", "event-types", func(c *Config) *[]string { return &c.Metrics.AllowEvents }),
 	}
 }
 

@@ -202,3 +202,11 @@ func (s *Server) resetStats() {
 		v.Store(0)
 	}
 }
+
+// configFile is the file that the configuration came from; empty if none.
+func (s *Server) configFile() string {
+	if s.opts.Source == nil {
+		return ""
+	}
+	return s.opts.Source.Path
+}
