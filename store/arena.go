@@ -133,16 +133,21 @@ func (a *arena) release(r ref) {
 	sz.live--
 	a.live -= int64(pg.slot)
 	switch {
-	case ch.live == 0 && (ch == a.closing || len(sz.room) > 1 || sz.live == 0 && ch.mem.n > pageBytes):
+	case ch.live > 0:
+		if ch.room < 0 && ch != a.closing {
+			a.hasRoom(pg.chunk)
+		}
+	case ch == a.closing || len(sz.room) > 1:
 		a.drop(pg.chunk)
-	case ch.live == 0: // the last chunk with room stays, cut anew
+	default: // the last chunk with room stays, cut anew
 		sz.cut -= int(ch.cut)
 		ch.cut, ch.free = 0, 0
 		if ch.room < 0 {
 			a.hasRoom(pg.chunk)
 		}
-	case ch.room < 0 && ch != a.closing:
-		a.hasRoom(pg.chunk)
+	}
+	if sz.live == 0 && len(sz.room) > 0 && a.chunks[sz.room[0]].mem.n > pageBytes {
+		a.drop(sz.room[0])
 	}
 }
 

@@ -47,8 +47,13 @@ func (tx *Tx) DigestValue(key []byte) (sum [20]byte) {
 	}
 	h := sha1.New()
 	h.Write([]byte{byte(s.kind())})
-	if s.kind() == KindString {
+	switch s.kind() {
+	case KindString:
 		part(h, tx.text(s))
+	case KindList:
+		l := List{tx: tx}
+		l.open(s)
+		l.Range(0, -1, func(v []byte) bool { part(h, v); return true })
 	}
 	h.Sum(sum[:0])
 	return sum

@@ -145,15 +145,13 @@ func (tx *Tx) encoding(s slot, objectLen int) (name string, n int) {
 	case KindList:
 		l := List{tx: tx}
 		l.open(s)
-		return l.Encoding(-2), l.n
-	case KindStream:
-		return "stream", objectLen
+		return l.Encoding(defaultListLimit), l.Len()
 	}
-	if s.flags()&flagObject != 0 {
-		return "quicklist", objectLen
-	}
-	return "listpack", objectLen
+	return s.kind().String(), objectLen
 }
+
+// defaultListLimit is list-max-listpack-size as Redis sets it: 8 KiB.
+const defaultListLimit = -2
 
 // isInteger reports whether b is the canonical text of an int64.
 func isInteger(b []byte) bool {

@@ -31,6 +31,7 @@ type Tx struct {
 	changes []Change
 	keys    []byte      // backs Change.Key
 	dropped []*contents // flushed, released after Unlock
+	number  numberText  // a packed number's text while it is visited
 }
 
 type knownKey struct {
