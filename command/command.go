@@ -136,7 +136,7 @@ type Ctx struct {
 	logged [][][]byte // records, each a part of flat
 	flat   [][]byte
 	digits []byte // space of decimal
-	units  int
+	moved  []Moved
 }
 
 // Conf holds the live options that handlers read.
@@ -193,17 +193,26 @@ func (c *Ctx) Records() (records [][][]byte, typed bool) {
 }
 
 // Count says how many messages or elements the command moved, for the object
-// metrics (LPUSH q a b: 2). Without it successes count as 1.
-func (c *Ctx) Count(n int) { c.units = n + 1 }
+// metrics (LPUSH q a b: 2). Without it a success counts as 1 for the first key.
+func (c *Ctx) Count(n int) { c.CountAt(nil, n) }
 
-// Counted returns Count's n, and false if it was not called.
-func (c *Ctx) Counted() (int, bool) { return c.units - 1, c.units > 0 }
+// CountAt is Count for one key of several (BLPOP, XREAD); nil is the first.
+func (c *Ctx) CountAt(key []byte, n int) { c.moved = append(c.moved, Moved{key, n}) }
+
+// Moved is one call of CountAt. Key aliases the request.
+type Moved struct {
+	Key []byte
+	N   int
+}
+
+// Counts returns what CountAt was told; empty if it was not called.
+func (c *Ctx) Counts() []Moved { return c.moved }
 
 // Reset prepares the Ctx for the next command.
 func (c *Ctx) Reset() {
 	c.Row, c.Args, c.Retry = nil, nil, false
 	c.block = Block{}
-	c.noLog, c.units = false, 0
+	c.noLog, c.moved = false, c.moved[:0]
 	if len(c.logged) > 0 { // keep the space, not what it points to
 		clear(c.flat)
 		clear(c.logged)

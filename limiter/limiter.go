@@ -209,8 +209,14 @@ func (h *Handle) Refused() error {
 	return nil
 }
 
-// Detach lets the bucket go. The handle may be asked no more.
-func (h *Handle) Detach() {
+// Detach ends a connection's use of its handle, which may be nil.
+func (l *Limiter) Detach(h *Handle) {
+	if h != nil {
+		h.release()
+	}
+}
+
+func (h *Handle) release() {
 	if h.b != nil {
 		h.b.release()
 		h.b = nil
@@ -219,7 +225,7 @@ func (h *Handle) Detach() {
 
 // look finds the bucket anew after a change of the configuration.
 func (h *Handle) look(p *live, now int64) {
-	h.Detach()
+	h.release()
 	h.gen = p.gen
 	if !p.exempt(h.addr) {
 		h.b = h.l.tables[Commands].pin(keyOf(h.addr, p.IPv6Prefix), now)
@@ -266,6 +272,34 @@ func (h *Handle) ChargeElements(now int64, n int) {
 	if p := h.l.live.Load(); p != nil && p.CostBySize {
 		h.Charge(now, n/1000)
 	}
+}
+
+// Verdict is the decision on a request to the side port.
+type Verdict struct {
+	OK               bool
+	Limit, Remaining int           // tokens; Limit 0: not limited
+	RetryAfter       time.Duration // until a token is there
+	Reset            time.Duration // until the bucket is full
+}
+
+// Check takes one token of addr.
+func (l *Limiter) Check(addr netip.Addr, now int64) Verdict {
+	p := l.live.Load()
+	addr = addr.Unmap().WithZone("")
+	if p == nil || p.exempt(addr) {
+		return Verdict{OK: true}
+	}
+	b := l.tables[Commands].pin(keyOf(addr, p.IPv6Prefix), now)
+	defer b.release()
+	v := Verdict{Limit: p.Burst, RetryAfter: p.commands.take(&b.tat, now, 1)}
+	if v.OK = v.RetryAfter == 0; !v.OK {
+		l.refuse(p, HTTP, b, addr, now)
+		v.OK = p.DryRun
+	}
+	tat := b.tat.Load()
+	v.Remaining = p.commands.tokens(tat, now)
+	v.Reset = time.Duration(max(tat-now<<tickBits, 0) >> tickBits)
+	return v
 }
 
 // Admit decides on a new connection before anything is spent on it: accept

@@ -84,10 +84,13 @@ type Commands struct {
 	loops [][]atomic.Uint64 // [loop][row*stride+cell]
 }
 
+// UnknownCommand names the row of what is no command.
+const UnknownCommand = "unknown"
+
 // NewCommands returns counters for rows 0 … len(infos)-1, and one more row for
 // names that are no command.
 func NewCommands(infos []CommandInfo, loops int) *Commands {
-	c := &Commands{infos: append(append([]CommandInfo(nil), infos...), CommandInfo{Name: "unknown"})}
+	c := &Commands{infos: append(append([]CommandInfo(nil), infos...), CommandInfo{Name: UnknownCommand})}
 	c.loops = make([][]atomic.Uint64, max(loops, 1))
 	for i := range c.loops {
 		c.loops[i] = make([]atomic.Uint64, len(c.infos)*stride)
@@ -102,7 +105,7 @@ func (c *Commands) Unknown() int { return len(c.infos) - 1 }
 func (c *Commands) Record(loop, row int, dur int64, failed bool) {
 	cells := c.loops[loop][row*stride : row*stride+stride : row*stride+stride]
 	cells[bucketIndex(dur)].Add(1)
-	cells[cellSum].Add(uint64(max(dur, 0)))
+	cells[cellSum].Add(uint64(max(dur, 1))) // never 0: see Calls
 	if failed {
 		cells[cellFailed].Add(1)
 	}
@@ -134,6 +137,9 @@ func (c *Commands) Row(row int) CommandStats {
 	s := CommandStats{ID: row, Name: c.infos[row].Name, Group: c.infos[row].Group}
 	var sum [stride]uint64
 	for _, cells := range c.loops {
+		if cells[row*stride+cellSum].Load()|cells[row*stride+cellReject].Load() == 0 {
+			continue
+		}
 		for i := range sum {
 			sum[i] += cells[row*stride+i].Load()
 		}
@@ -164,6 +170,9 @@ func (c *Commands) Snapshot() []CommandStats {
 func (c *Commands) Calls() (n uint64) {
 	for _, cells := range c.loops {
 		for row := range c.infos {
+			if cells[row*stride+cellSum].Load() == 0 {
+				continue // never ran: the other words need not be read
+			}
 			for i := range cells[row*stride : row*stride+buckets] {
 				n += cells[row*stride+i].Load()
 			}

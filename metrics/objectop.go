@@ -29,3 +29,11 @@ var objectOps = map[string]ObjectOp{
 
 // ObjectOpOf returns how the named command is counted.
 func ObjectOpOf(command string) ObjectOp { return objectOps[command] }
+
+// StreamOp returns the stream operation of op, false if it is none.
+func (op ObjectOp) StreamOp() (StreamOp, bool) {
+	if op < RoomPublish || op > RoomTrim {
+		return 0, false
+	}
+	return StreamOp(op - RoomPublish), true
+}

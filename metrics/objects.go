@@ -67,7 +67,7 @@ const (
 // 2^-20 s, which are bucket bounds of Commands too.
 var objectBounds = makeObjectBounds()
 
-func makeObjectBounds() (b [9]int64) {
+func makeObjectBounds() (b [8]int64) {
 	for i := range b {
 		b[i] = bucketBound[i*3<<schema]
 	}

@@ -199,7 +199,8 @@ const (
 	ErrZeroOrOne          Error = "ERR value is out of range, value must between 0 and 1"
 	ErrMemoryUsageSamples Error = "ERR SAMPLES value is out of range, must be positive"
 	ErrSlowlogCount       Error = "ERR count should be greater than or equal to -1"
-	ErrLatencyNone        Error = "ERR No samples available for event"
+	ErrRateLimitCount     Error = "ERR count must be between 1 and 65536"
+	ErrRateLimitAddress   Error = "ERR Invalid IP address"
 	ErrOutputLimit        Error = "ERR reply exceeds client-output-buffer-limit"
 )
 
@@ -291,6 +292,11 @@ func NoGroup(key, group []byte, command string) Error {
 // its arguments.
 func HelloOption(opt []byte) Error {
 	return Error(oneLine("ERR Syntax error in HELLO option '" + string(opt) + "'"))
+}
+
+// NoLatencySamples is the answer of LATENCY GRAPH for an event never seen.
+func NoLatencySamples(event []byte) Error {
+	return Error(oneLine("ERR No samples available for event '" + string(event) + "'"))
 }
 
 // UnknownClientType is the answer to a TYPE of CLIENT LIST and KILL.

@@ -201,6 +201,9 @@ func (s *Server) resetStats() {
 	} {
 		v.Store(0)
 	}
+	s.store.ResetStats()
+	s.commands.Reset()
+	s.observer.errors.reset()
 }
 
 // configFile is the file that the configuration came from; empty if none.

@@ -174,6 +174,7 @@ func (s *Server) commit(w *worker, ctx *command.Ctx, args [][]byte, db int, chan
 	if s.journal != nil {
 		s.record(w, ctx, args, db, changes)
 	}
+	s.forgetObjects(changes)
 	if !s.store.Waited() {
 		return
 	}

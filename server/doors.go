@@ -160,6 +160,7 @@ func (s *Server) applyConfig(c *config.Config) error {
 	s.doorOptions.Set(doorConfig(c))
 	s.slow.configure(c)
 	s.latency.configure(c)
+	s.observeConfig(c)
 	s.cfg.Store(c)
 	return nil
 }
