@@ -44,7 +44,7 @@ func (s slot) expiry() int64 {
 // reports whether key exists. It never removes key: a time gone by is the
 // caller's affair.
 func (tx *Tx) SetExpire(key []byte, at int64) bool {
-	s, ok := tx.find(key, Peek)
+	s, ok := tx.find(key, Write)
 	if !ok {
 		return false
 	}
@@ -55,7 +55,7 @@ func (tx *Tx) SetExpire(key []byte, at int64) bool {
 
 // Persist takes key's expiry away and reports whether it had one.
 func (tx *Tx) Persist(key []byte) bool {
-	s, ok := tx.find(key, Peek)
+	s, ok := tx.find(key, Write)
 	if !ok || !s.expires() {
 		return false
 	}
@@ -118,9 +118,10 @@ func (tx *Tx) kindIn(db int, key []byte) Kind {
 	return k
 }
 
-// transfer stores the value of s under dst and removes it from src.
+// transfer stores the value of s under dst, with its access clock, and removes
+// it from src.
 func (tx *Tx) transfer(s slot, src []byte, db int, dst []byte, from, to string) {
-	v, at := tx.taken(s), s.expiry()
+	v, at, clock := tx.taken(s), s.expiry(), s.clock()
 	if v.object == nil {
 		v.bytes = slices.Clone(v.bytes) // dst's lazy expiry may reuse the slot
 	}
@@ -129,13 +130,16 @@ func (tx *Tx) transfer(s slot, src []byte, db int, dst []byte, from, to string) 
 	s.c.delete(s)
 	tx.db = db
 	tx.putAs(dst, v, at, to)
+	if d, ok := tx.find(dst, Peek); ok {
+		d.setClock(clock)
+	}
 	tx.db = here
 }
 
 // Copy stores a copy of src's value, with its expiry, under dst in database
 // db, whatever dst was. It reports whether src exists.
 func (tx *Tx) Copy(src []byte, db int, dst []byte) bool {
-	s, ok := tx.find(src, Peek)
+	s, ok := tx.find(src, Read)
 	if !ok {
 		return false
 	}
@@ -278,7 +282,7 @@ func (tx *Tx) Scan(cursor uint64, count int, visit func(key []byte, k Kind)) uin
 	shards := tx.store.shardsOf(tx.db)
 	i := cursor % uint64(len(shards))
 	v := cursor / uint64(len(shards))
-	count = min(max(count, 1), 1<<30)
+	count = min(max(count, 1), 1<<24)
 	steps := count * 10 // empty buckets do not make a call endless
 	seen := 0
 	for i < uint64(len(shards)) {

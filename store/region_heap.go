@@ -8,6 +8,9 @@ import "unsafe"
 // only; mapped memory is invisible to them. So these builds take all of it
 // from the heap.
 
+// arenaOnHeap says whose memory the arenas are.
+const arenaOnHeap = true
+
 func mapMemory(int) unsafe.Pointer { return nil }
 
 func unmapMemory(unsafe.Pointer, int) {}

@@ -8,6 +8,9 @@ import (
 	"golang.org/x/sys/unix"
 )
 
+// arenaOnHeap says whose memory the arenas are.
+const arenaOnHeap = false
+
 // mapMemory returns n zeroed bytes outside the Go heap, nil when the system
 // refuses.
 func mapMemory(n int) unsafe.Pointer {

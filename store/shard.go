@@ -22,6 +22,8 @@ type shard struct {
 	used    atomic.Int64 // bytes
 	objects atomic.Int64 // bytes of them on the Go heap
 	due     atomic.Int64 // earliest expiry, unix milliseconds; 0: none
+
+	_ [32]byte // two shards shall not share a cache line
 }
 
 // publish makes the numbers of the shard readable without its lock.

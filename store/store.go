@@ -116,8 +116,12 @@ func (s *Store) Used() int64 {
 	return n
 }
 
-// HeapBytes returns the part of Used that is on the Go heap: large values.
+// HeapBytes returns the part of Used that is on the Go heap: large values, and
+// the arenas where they are not mapped.
 func (s *Store) HeapBytes() int64 {
+	if arenaOnHeap {
+		return s.Used()
+	}
 	n := int64(0)
 	for i := range s.locks {
 		n += s.locks[i].objects.Load()

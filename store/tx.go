@@ -323,23 +323,15 @@ func (tx *Tx) putBlob(key []byte, k Kind, v []byte) {
 	tx.put(key, value{kind: k, bytes: v}, keepExpiry)
 }
 
-// putBlobFresh stores a packed value without expiry.
-func (tx *Tx) putBlobFresh(key []byte, k Kind, v []byte) {
-	tx.put(key, value{kind: k, bytes: v}, 0)
-}
-
 // putObject stores o; an existing entry keeps its expiry.
 func (tx *Tx) putObject(key []byte, o Object) {
 	tx.put(key, value{kind: o.Kind(), object: o}, keepExpiry)
 }
 
-// maxBlob is the longest packed value of a collection: with any key and
-// header it fits a slot.
-const maxBlob = maxSlot - maxKey - longHeader - expiryBytes
-
-// growBlob makes the packed value n ≤ maxBlob bytes long, in place where the
-// slot suits. What was there is kept as far as it goes; the rest is undefined.
-// It records no change.
+// growBlob makes the packed value n bytes long, in place where the slot suits.
+// What was there is kept as far as it goes; the rest is undefined. Header, key
+// and value must fit a slot: with 8 KiB they do whatever the key. It records
+// no change.
 func (tx *Tx) growBlob(s slot, n int) (slot, []byte) {
 	at := s.valueAt()
 	s.c.dirty = true
