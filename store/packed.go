@@ -138,6 +138,9 @@ func headSize(b []byte) int {
 	}
 }
 
+// isText reports whether a header that begins with c is that of a text.
+func isText(c byte) bool { return c >= 0x80 && c < 0xc0 || c >= 0xe0 && c <= tagText32 }
+
 // span returns the bytes that the element at the beginning of b takes.
 func span(b []byte) int {
 	n := headSize(b)

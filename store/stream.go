@@ -1,0 +1,312 @@
+package store
+
+import (
+	"hash"
+	"sort"
+	"unsafe"
+)
+
+// Stream is a log of entries in ascending order of ID (Redis' XADD family): a
+// row of blocks, found by binary search. Consumer groups belong here, in a map
+// by name beside the blocks, when they come.
+//
+// It is guarded by the lock of its key's shard; whoever changes it calls
+// Tx.SaveStream.
+type Stream struct {
+	blocks     deque[*block]
+	length     int
+	held       int64 // bytes of blocks
+	last       ID    // greatest ID ever added
+	maxDeleted ID    // greatest ID ever deleted by Delete
+	added      uint64
+	number     numberText // a packed number's text while it is visited
+}
+
+// NewStream returns an empty stream, not stored anywhere yet.
+func NewStream() *Stream { return &Stream{} }
+
+// Stream returns key's stream, nil if key is absent.
+func (tx *Tx) Stream(key []byte, a Access) (*Stream, error) {
+	at, ok := tx.find(key, a)
+	if !ok {
+		return nil, nil
+	}
+	s, ok := tx.object(at).(*Stream)
+	if !ok {
+		return nil, ErrWrongType
+	}
+	return s, nil
+}
+
+// SaveStream records a change of s, the stream of key or a new one for it.
+func (tx *Tx) SaveStream(key []byte, s *Stream) {
+	at, ok := tx.find(key, Peek)
+	if !ok {
+		tx.putObject(key, s)
+		return
+	}
+	tx.settle(at)
+	tx.changed(key, KindStream, Changed)
+}
+
+func (s *Stream) Kind() Kind { return KindStream }
+
+// Len returns the number of entries.
+func (s *Stream) Len() int { return s.length }
+
+// Blocks returns the number of blocks: Redis' radix tree has as many keys.
+func (s *Stream) Blocks() int { return s.blocks.len() }
+
+// LastID returns the greatest ID that was ever added, or set by SetID.
+func (s *Stream) LastID() ID { return s.last }
+
+// MaxDeletedID returns the greatest ID that was ever deleted, 0-0 if none.
+func (s *Stream) MaxDeletedID() ID { return s.maxDeleted }
+
+// Added returns how many entries were ever added.
+func (s *Stream) Added() uint64 { return s.added }
+
+// FirstID returns the ID of the first entry, 0-0 if there is none.
+func (s *Stream) FirstID() ID {
+	if s.length == 0 {
+		return ID{}
+	}
+	return (*s.blocks.at(0)).first()
+}
+
+// TopID returns the ID of the last entry that is there, 0-0 if there is none.
+func (s *Stream) TopID() ID {
+	if s.length == 0 {
+		return ID{}
+	}
+	return (*s.blocks.at(s.blocks.len() - 1)).last
+}
+
+// Bytes returns the memory held.
+func (s *Stream) Bytes() int64 {
+	return s.held + int64(unsafe.Sizeof(*s)) + int64(s.blocks.cap())*int64(unsafe.Sizeof((*block)(nil)))
+}
+
+// Clone returns a copy without idle room.
+func (s *Stream) Clone() Object {
+	c := *s
+	c.blocks, c.held = deque[*block]{}, 0
+	for _, b := range s.blocks.all() {
+		copied := *b
+		copied.buf = append([]byte(nil), b.buf...)
+		c.blocks.pushBack(&copied)
+		c.held += copied.bytes()
+	}
+	return &c
+}
+
+// Add appends an entry of pairs of field and value. id must be greater than
+// LastID. A new block begins when the last would pass maxBytes (counted as
+// Redis counts) or maxEntries; 0 is no limit.
+func (s *Stream) Add(id ID, pairs [][]byte, maxBytes, maxEntries int64) {
+	size := 0
+	for _, v := range pairs {
+		size += len(v)
+	}
+	var b *block
+	if n := s.blocks.len(); n > 0 {
+		b = *s.blocks.at(n - 1)
+		s.held -= b.bytes()
+		if b.full(size, maxBytes, maxEntries) {
+			room := min(len(b.buf), 8192)
+			b.seal()
+			s.held += b.bytes()
+			b = newBlock(id, pairs, max(room, size))
+			s.blocks.pushBack(b)
+		}
+	} else {
+		b = newBlock(id, pairs, size+size/4+8)
+		s.blocks.pushBack(b)
+	}
+	b.add(id, pairs)
+	s.held += b.bytes()
+	s.last = id
+	s.length++
+	s.added++
+}
+
+// SetID sets LastID; and Added unless added is negative, and MaxDeletedID
+// unless maxDeleted is 0-0. last must not be less than TopID.
+func (s *Stream) SetID(last ID, added int64, maxDeleted ID) {
+	s.last = last
+	if added >= 0 {
+		s.added = uint64(added)
+	}
+	if maxDeleted != (ID{}) {
+		s.maxDeleted = maxDeleted
+	}
+}
+
+// seek returns the first block whose last entry is not before id.
+func (s *Stream) seek(id ID) int {
+	all := s.blocks.all()
+	return sort.Search(len(all), func(i int) bool { return !all[i].last.Less(id) })
+}
+
+// Delete removes an entry and reports whether it was there.
+func (s *Stream) Delete(id ID) bool {
+	i := s.seek(id)
+	if i == s.blocks.len() {
+		return false
+	}
+	b := *s.blocks.at(i)
+	before := b.bytes()
+	if !b.delete(id) {
+		return false
+	}
+	s.held += b.bytes() - before
+	s.length--
+	if b.live == 0 {
+		s.discard(i)
+	}
+	if s.maxDeleted.Less(id) {
+		s.maxDeleted = id
+	}
+	return true
+}
+
+func (s *Stream) discard(i int) {
+	s.held -= (*s.blocks.at(i)).bytes()
+	if i == 0 {
+		s.blocks.popFront()
+		return
+	}
+	s.blocks.remove(i)
+}
+
+// Trim says which entries to remove from the front: those beyond the last
+// MaxLen, or those before MinID if ByID. Approx removes whole blocks only, and
+// Limit, unless 0, is the most entries to remove.
+type Trim struct {
+	ByID   bool
+	Approx bool
+	MaxLen int64
+	MinID  ID
+	Limit  int64
+}
+
+// Trim removes entries and returns how many.
+func (s *Stream) Trim(t Trim) (removed int) {
+	enough := func(left int) bool { return !t.ByID && int64(left) <= t.MaxLen }
+	for s.blocks.len() > 0 && !enough(s.length) {
+		b := *s.blocks.at(0)
+		if t.Limit > 0 && int64(removed)+int64(b.live) > t.Limit {
+			break
+		}
+		whole := b.last.Less(t.MinID)
+		if !t.ByID {
+			whole = int64(s.length)-int64(b.live) >= t.MaxLen
+		}
+		if whole {
+			removed += int(b.live)
+			s.length -= int(b.live)
+			s.discard(0)
+			continue
+		}
+		if !t.Approx {
+			n := b.trim(func(id ID, gone int) bool {
+				if t.ByID {
+					return id.Less(t.MinID)
+				}
+				return !enough(s.length - gone)
+			})
+			removed += n
+			s.length -= n
+		}
+		break
+	}
+	return removed
+}
+
+// Entry is an entry during a visit.
+type Entry struct {
+	ID     ID
+	Fields int // pairs of field and value
+	stream *Stream
+	block  *block
+	at     packedEntry
+}
+
+// Each visits fields and values in turn. The bytes are valid during the visit.
+func (e Entry) Each(visit func(v []byte)) {
+	body, names := e.block.buf[e.at.body:], e.block.buf
+	num := &e.stream.number
+	for range e.Fields {
+		if e.at.flags&entrySameNames != 0 {
+			visit(unpack(names, num))
+			names = names[headSize(names):]
+		} else {
+			visit(unpack(body, num))
+			body = body[headSize(body):]
+		}
+		visit(unpack(body, num))
+		body = body[headSize(body):]
+	}
+}
+
+// Range visits the entries from one ID to another, both included, until visit
+// returns false.
+func (s *Stream) Range(from, to ID, visit func(e Entry) bool) {
+	for i := s.seek(from); i < s.blocks.len(); i++ {
+		b := *s.blocks.at(i)
+		more := true
+		b.each(func(e packedEntry) bool {
+			if e.id.Less(from) || e.flags&entryDead != 0 {
+				return true
+			}
+			more = !to.Less(e.id) && visit(Entry{e.id, e.fields, s, b, e})
+			return more
+		})
+		if !more || !b.last.Less(to) {
+			return
+		}
+	}
+}
+
+// RangeBack visits the entries from one ID down to another, both included,
+// until visit returns false.
+func (s *Stream) RangeBack(from, to ID, visit func(e Entry) bool) {
+	var room [128]packedEntry // a block is read forwards, then visited backwards
+	i := s.seek(from)
+	if i == s.blocks.len() {
+		i--
+	}
+	for ; i >= 0; i-- {
+		b := *s.blocks.at(i)
+		found := room[:0]
+		b.each(func(e packedEntry) bool {
+			if from.Less(e.id) {
+				return false
+			}
+			if e.flags&entryDead == 0 && !e.id.Less(to) {
+				found = append(found, e)
+			}
+			return true
+		})
+		for j := len(found) - 1; j >= 0; j-- {
+			if !visit(Entry{found[j].id, found[j].fields, s, b, found[j]}) {
+				return
+			}
+		}
+		if b.last.Less(to) {
+			return
+		}
+	}
+}
+
+// digest adds all that two equal streams have in common.
+func (s *Stream) digest(h hash.Hash) {
+	for _, id := range []ID{s.last, s.maxDeleted, {s.added, 0}} {
+		part(h, id.Append(nil))
+	}
+	s.Range(ID{}, MaxID, func(e Entry) bool {
+		part(h, e.ID.Append(nil))
+		e.Each(func(v []byte) { part(h, v) })
+		return true
+	})
+}
