@@ -102,3 +102,12 @@ var base = time.Now()
 
 // Monotonic returns nanoseconds since process start on the monotonic clock.
 func Monotonic() int64 { return int64(time.Since(base)) }
+
+// IdleExempter is implemented by sessions that the idle timeout spares at times
+// (subscribers, replicas).
+type IdleExempter interface{ IdleExempt() bool }
+
+func idleExempt(s Session) bool {
+	e, ok := s.(IdleExempter)
+	return ok && e.IdleExempt()
+}

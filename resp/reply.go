@@ -288,14 +288,19 @@ func (r *Reply) Take() []byte {
 // keptBuffer is the largest buffer that a drained Reply keeps.
 const keptBuffer = 64 << 10
 
-// Consume forgets the first n bytes owed.
+// Consume forgets the first n bytes owed. What is left moves to the front once
+// it is the smaller part, so a peer that never quite catches up costs no memory.
 func (r *Reply) Consume(n int) {
 	r.off += n
-	if r.off >= len(r.buf) {
+	switch left := len(r.buf) - r.off; {
+	case left == 0:
 		if cap(r.buf) > keptBuffer {
 			r.buf = nil
 		}
 		r.buf, r.off = r.buf[:0], 0
+	case r.off > keptBuffer && left < r.off:
+		copy(r.buf, r.buf[r.off:])
+		r.buf, r.off = r.buf[:left], 0
 	}
 	r.refit()
 }
