@@ -353,6 +353,7 @@ func (tx *Tx) flush(db int, bury func(*contents)) int {
 	total := 0
 	for db := from; db < to; db++ {
 		n := 0
+		tx.touchLive(db)
 		shards := tx.store.shardsOf(db)
 		for i := range shards {
 			if c := shards[i].data; c != nil {
@@ -371,6 +372,8 @@ func (tx *Tx) flush(db int, bury func(*contents)) int {
 // SwapDB exchanges the contents of two databases, whose shards must be held.
 // Locks, waiters and watches stay where they are.
 func (tx *Tx) SwapDB(a, b int) {
+	tx.touchLive(a)
+	tx.touchLive(b)
 	x, y := tx.store.shardsOf(a), tx.store.shardsOf(b)
 	for i := range x {
 		x[i].data, y[i].data = y[i].data, x[i].data

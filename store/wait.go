@@ -30,18 +30,14 @@ func (w *Waiter) Leave() bool { return w.State.CompareAndSwap(Waiting, Gone) }
 // Watch is one key watched by one session.
 type Watch struct {
 	Dirty *atomic.Bool // set when the key is touched
-	// Stale says that the key had expired when it was watched, its removal is
-	// then no touch.
-	DB  int
-	Key []byte
+	DB    int
+	Key   []byte
 }
 
 type waitTable struct {
 	watches map[string][]*Watch
 	queues  map[string][]*Waiter // in order of arrival
 }
-
-func (t *waitTable) empty() bool { return len(t.watches) == 0 && len(t.queues) == 0 }
 
 // AddWaiter queues w on key, whose shard must be held.
 func (tx *Tx) AddWaiter(key []byte, w *Waiter) {
@@ -132,17 +128,25 @@ func (s *Store) Waited() bool { return s.waits.Load() > 0 }
 // BlockedKeys returns the number of keys with at least one blocked client.
 func (s *Store) BlockedKeys() int64 { return s.blockedKeys.Load() }
 
-// touchFlushed marks the watches of a shard whose keys exist(ed) according to
-// live, before FLUSH* or SWAPDB changes it.
-func (t *waitTable) touchFlushed(live func(key []byte) bool) {
-	for key, list := range t.watches {
-		if !live([]byte(key)) {
-			continue
-		}
-		for _, w := range list {
-			w.Dirty.Store(true)
+// touchLive marks the watches of a database whose keys exist: FLUSH* is about
+// to remove them, or SWAPDB exchanges them. Its shards must be held.
+func (tx *Tx) touchLive(db int) {
+	if !tx.store.Waited() {
+		return
+	}
+	was := tx.db
+	tx.db = db
+	for i := range tx.store.shardsOf(db) {
+		for key, list := range tx.store.shardsOf(db)[i].waits.watches {
+			if tx.Kind([]byte(key), Peek) == KindNone {
+				continue
+			}
+			for _, w := range list {
+				w.Dirty.Store(true)
+			}
 		}
 	}
+	tx.db = was
 }
 
 // readyKeys calls visit for each key with waiters in the shard.
