@@ -162,6 +162,9 @@ func (s *Server) applyConfig(c *config.Config) error {
 	s.latency.configure(c)
 	s.observeConfig(c)
 	s.cfg.Store(c)
+	for _, x := range s.sessions.list() {
+		x.conn.Post(x.setLimits)
+	}
 	return nil
 }
 

@@ -26,9 +26,12 @@ type memoryState struct {
 // usedMemory returns the bytes that count against maxmemory.
 func (s *Server) usedMemory() int64 { return s.store.Used() + s.memory.other.Load() }
 
-// tightShare: from limit/tightShare below the limit on, every denyoom command
-// compares exactly.
-const tightShare = 64
+// Within the larger of limit/tightShare and tightBytes below the limit every
+// denyoom command compares exactly; no client fills that between two samples.
+const (
+	tightShare = 8
+	tightBytes = 256 << 20
+)
 
 // sampleMemory refreshes what is not kept by increments, and the Go runtime's
 // own limit: what may be used, less the arenas it does not see, less 5 %.
@@ -49,7 +52,7 @@ func (s *Server) sampleMemory() {
 		s.memory.peak.Store(used)
 	}
 	limit := s.memory.limit.Load()
-	s.memory.tight.Store(limit > 0 && used > limit-limit/tightShare)
+	s.memory.tight.Store(limit > 0 && used > limit-max(limit/tightShare, tightBytes))
 	if cfg := s.Config(); limit > 0 {
 		arenas := s.store.Used() - s.store.HeapBytes()
 		debug.SetMemoryLimit(max(cfg.MemoryAllowed-arenas, limit/4) / 20 * 19)
@@ -96,6 +99,7 @@ func (s *Server) applyMemory(c *config.Config) error {
 	}
 	s.store.SetPolicy(policy, c.MaxMemorySamples, c.LFULogFactor, c.LFUDecayTime)
 	s.memory.limit.Store(c.MaxMemory)
+	s.memory.tight.Store(c.MaxMemory > 0) // until the next sample
 	return nil
 }
 

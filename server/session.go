@@ -87,7 +87,6 @@ func (s *Server) Open(c resp.Conn) (resp.Session, error) {
 		x.own = s.loops[c.Loop()]
 	}
 	x.out.SetProto(2)
-	x.out.SetLimit(int(s.limits.Load().output))
 	x.setLimits()
 	if !c.Unix() {
 		x.bucket = s.limiter.Attach(c.RemoteAddr().Addr(), x.birth)
@@ -106,13 +105,16 @@ func (s *Server) Open(c resp.Conn) (resp.Session, error) {
 	return x, nil
 }
 
-// setLimits chooses the parser's limits: small ones before authentication.
+// setLimits takes over the limits of the moment: small ones before
+// authentication.
 func (x *Session) setLimits() {
 	l := x.srv.limits.Load()
 	if x.authd {
 		x.limits = &l.frame
+		x.out.SetLimit(int(l.output))
 	} else {
 		x.limits = &l.unauthenticated
+		x.out.SetLimit(int(l.unauthOutput))
 	}
 }
 
