@@ -159,10 +159,8 @@ func clientNoTouch(x *Session, c *command.Ctx) {
 func clientReply(x *Session, c *command.Ctx) {
 	switch word := c.Args[2]; {
 	case resp.EqualFold(word, "ON"):
-		if x.reply == replyOff {
-			x.reply = replyOn
-			c.Reply.Mute(false)
-		}
+		x.reply = replyOn
+		c.Reply.Mute(false)
 		c.Reply.OK()
 	case resp.EqualFold(word, "OFF"):
 		x.reply = replyOff

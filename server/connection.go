@@ -74,8 +74,10 @@ func echo(x *Session, c *command.Ctx) { c.Reply.Bulk(c.Args[1]) }
 func selectDB(x *Session, c *command.Ctx) {
 	n, ok := resp.ParseInt(c.Args[1])
 	switch {
-	case !ok || n < math.MinInt32 || n > math.MaxInt32:
+	case !ok:
 		c.Reply.Error(resp.ErrNotInteger)
+	case n < math.MinInt32 || n > math.MaxInt32:
+		c.Reply.Error(resp.ErrInt32Range)
 	case n < 0 || n >= int64(x.srv.Config().Databases):
 		c.Reply.Error(resp.ErrDBIndex)
 	default:
