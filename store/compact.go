@@ -68,7 +68,7 @@ type graveyard struct {
 }
 
 // stepChunks bounds the chunks unmapped by one step.
-const stepChunks = 8
+const stepChunks = 2
 
 func (g *graveyard) add(c *contents) {
 	g.mu.Lock()

@@ -121,7 +121,10 @@ type candidate struct {
 	key   []byte
 }
 
-const poolSize = 16
+const (
+	poolSize   = 16
+	evictMoves = 16 // entries that compaction moves for each key evicted
+)
 
 // Evict removes one key, chosen as SetPolicy says, and returns the bytes that freed; ok is false if there is none to
 // remove. flush is called with the change under the lock of the key's shard.
@@ -181,8 +184,10 @@ func (s *Store) evict(tx *Tx, cand candidate, p Policy, now int64, flush func(*T
 	tx.changed(cand.key, e.kind(), Evicted)
 	sh.data.delete(e)
 	s.evicted.Add(1)
+	freed = before - sh.data.used()
 	flush(tx)
-	return before - sh.data.used(), true
+	sh.data.compact(evictMoves) // freed slots are of no use to other sizes until their chunk goes
+	return freed, true
 }
 
 // shardWith returns a random shard of the database that has eligible keys.

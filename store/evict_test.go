@@ -193,3 +193,40 @@ func TestEvictRandomEmpties(t *testing.T) {
 		}
 	}
 }
+
+// TestEvictionLeavesNoHoles fills the store to a limit with values of one
+// size, then of another: what is mapped must stay near what is used.
+func TestEvictionLeavesNoHoles(t *testing.T) {
+	const limit = 16 << 20
+	s := New(Options{Shards: 2})
+	s.SetPolicy(AllKeysRandom, 5, 10, 1)
+	var tx Tx
+	for round, size := range []int{30, 500, 90, 2000, 60} {
+		value := make([]byte, size)
+		for i := range 3 * limit / (size + 40) {
+			for s.Used() > limit {
+				if _, ok := s.Evict(&tx, 1000, func(*Tx) {}); !ok {
+					t.Fatal("nothing to evict")
+				}
+			}
+			key := fmt.Append(nil, round, ":", i)
+			s.Begin(&tx, 0, 1000)
+			tx.LockKey(key)
+			tx.Set(key, value, false)
+			tx.Unlock()
+		}
+		st := s.Stats(1000)
+		touched := int64(0)
+		for i := range s.locks {
+			if c := s.locks[i].data; c != nil {
+				for class := range c.arena.sizes {
+					touched += int64(c.arena.sizes[class].cut) * int64(slotSizes[class])
+				}
+			}
+		}
+		if touched > st.Live*3/2 {
+			t.Errorf("round %d: %d bytes of slots were cut, %d are in use", round, touched, st.Live)
+		}
+	}
+	s.checkInvariants(t)
+}
