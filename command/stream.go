@@ -32,7 +32,7 @@ func streamWriteRows() []Row {
 			Flags: Write | Fast, Keys: oneKey(RW | Delete), Run: xdel,
 		},
 		{
-			Name: "xtrim", Usage: "key " + trimUsage, Arity: -4,
+			Name: "xtrim", Usage: "key <" + trimUsage + ">", Arity: -4,
 			Summary: "Removes entries from the beginning of a stream.",
 			Group:   "stream", Since: "5.0.0", Complexity: "O(N) where N is the number of entries removed, most of them as whole blocks",
 			Flags: Write, Keys: oneKey(RW | Delete), Run: xtrim, Tips: []string{"nondeterministic_output"},
