@@ -171,6 +171,7 @@ func (o *DoorOptions) Get() *DoorConfig { return o.p.Load() }
 type listener struct {
 	net.Listener
 	spec  *ListenerSpec
+	file  *os.File // loop door: the same socket
 	mu    sync.Mutex
 	spare *os.File        // given up to turn a peer away when descriptors run out; guarded by mu
 	done  <-chan struct{} // closed by stop
@@ -247,6 +248,9 @@ func (l *listener) stop() {
 	l.once.Do(func() {
 		l.end()
 		l.Listener.Close()
+		if l.file != nil {
+			l.file.Close()
+		}
 		l.mu.Lock()
 		defer l.mu.Unlock()
 		if l.spare != nil {

@@ -53,6 +53,14 @@ func NewLoopDoor(spec ListenerSpec, h Handler, loops int, o *DoorOptions) (*Loop
 		d.release()
 		return nil, err
 	}
+	for _, l := range d.listeners {
+		// A net.Listener gives no way to wait without accepting; a file does.
+		if l.file, err = l.Listener.(*net.TCPListener).File(); err != nil {
+			d.StopAccepting()
+			d.release()
+			return nil, err
+		}
+	}
 	return d, nil
 }
 
@@ -92,14 +100,7 @@ const acceptsPerCycle = 64
 func (d *LoopDoor) acceptAll(l *listener, wg *sync.WaitGroup) {
 	// A net.Listener's raw connection refuses Read; a file of the same socket
 	// waits in the runtime's poller.
-	f, err := l.Listener.(*net.TCPListener).File()
-	if err != nil {
-		return
-	}
-	defer f.Close()
-	stop := context.AfterFunc(l.ctx, func() { f.Close() })
-	defer stop()
-	raw, err := f.SyscallConn()
+	raw, err := l.file.SyscallConn()
 	if err != nil {
 		return
 	}
