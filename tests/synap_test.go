@@ -65,6 +65,7 @@ func startInProcess(t testing.TB, door string, options [][2]string, clock func()
 	if err != nil {
 		t.Fatal(err)
 	}
+	cfg.Port = 0 // a free one
 	srv, err := server.New(server.Options{Config: cfg, Clock: clock, Journal: log, AnyPort: true, Version: "test"})
 	if err != nil {
 		t.Fatal(err)
@@ -131,7 +132,13 @@ func replay(t testing.TB, from *target, clock *standingClock, log *journal.Memor
 	}
 	got, err := digest(to)
 	if err == nil && got != want {
-		err = fmt.Errorf("the journal's %d records give other data:\n  %q", len(records), effects(log))
+		ours, theirs := readState(t, to), readState(t, from)
+		for _, k := range sortedKeys(ours, theirs) {
+			if ours[k] != theirs[k] {
+				return fmt.Errorf("%s\n  is       %s\n  replayed %s\n  journal  %q", k, theirs[k], ours[k], effects(log))
+			}
+		}
+		err = fmt.Errorf("the digests differ after replay of %q", effects(log))
 	}
 	return err
 }
@@ -143,6 +150,11 @@ func digest(s *target) (string, error) {
 		return "", err
 	}
 	defer c.close()
+	if password := s.inside.server.Config().RequirePass; password != "" {
+		if _, err := c.do("AUTH", password); err != nil {
+			return "", err
+		}
+	}
 	v, err := c.do("DEBUG", "DIGEST")
 	if err == nil && v.isError() {
 		err = fmt.Errorf("DEBUG DIGEST: %s", v.render())
