@@ -80,6 +80,7 @@ type arena struct {
 	sizes     [classes]size
 	mapped    int64  // bytes
 	live      int64  // bytes of slots in use
+	idle      int64  // bytes of slots freed and not used again
 	closing   *chunk // what compaction is emptying: nothing new goes in
 	compactAt uint8  // class where the next look for waste begins
 }
@@ -101,6 +102,7 @@ func (a *arena) alloc(n int) ref {
 	var r ref
 	if ch.free != 0 {
 		r = ch.free
+		a.idle -= int64(slotSizes[class])
 		ch.free = ref(binary.LittleEndian.Uint32((*[8]byte)(a.at(r))[4:]))
 	} else {
 		r = ref(ch.first<<pageBits + ch.cut*(slotSizes[class]/unitBytes))
@@ -132,6 +134,7 @@ func (a *arena) release(r ref) {
 	ch.live--
 	sz.live--
 	a.live -= int64(pg.slot)
+	a.idle += int64(pg.slot)
 	switch {
 	case ch.live > 0:
 		if ch.room < 0 && ch != a.closing {
@@ -141,6 +144,7 @@ func (a *arena) release(r ref) {
 		a.drop(pg.chunk)
 	default: // the last chunk with room stays, cut anew
 		sz.cut -= int(ch.cut)
+		a.idle -= int64(ch.cut) * int64(pg.slot)
 		ch.cut, ch.free = 0, 0
 		if ch.room < 0 {
 			a.hasRoom(pg.chunk)
@@ -235,6 +239,7 @@ func (a *arena) drop(id uint32) {
 	a.pageRuns[pages] = append(a.pageRuns[pages], ch.first)
 	sz.bytes -= n
 	sz.cut -= int(ch.cut)
+	a.idle -= int64(ch.cut) * int64(slotSizes[ch.class])
 	a.mapped -= int64(n)
 	ch.mem.release()
 	a.chunks[id] = nil
@@ -257,12 +262,16 @@ func (a *arena) dropAll(n int) (more bool) {
 }
 
 // wasteful returns a class that compaction would shrink: more than a quarter
-// of its slots and 128 KiB lie free.
+// of its slots and 128 KiB lie idle. It looks only if an eighth of the whole
+// does.
 func (a *arena) wasteful() (class uint8, ok bool) {
+	if a.idle < 2*pageBytes || a.idle < a.live/8 {
+		return 0, false
+	}
 	for range classes {
 		c := a.compactAt
 		sz := &a.sizes[c]
-		if free := sz.cut - sz.live; free > sz.cut/4 && free*int(slotSizes[c]) > 2*pageBytes {
+		if idle := sz.cut - sz.live; idle > sz.cut/4 && idle*int(slotSizes[c]) > 2*pageBytes {
 			return c, true
 		}
 		a.compactAt = (c + 1) % classes

@@ -156,3 +156,24 @@ func residentBytes() int {
 	fmt.Sscan(after, &kb)
 	return kb << 10
 }
+
+func BenchmarkEvict(b *testing.B) {
+	for p := AllKeysLRU; p <= VolatileTTL; p++ {
+		b.Run(p.String(), func(b *testing.B) {
+			s := filled(b, 100_000)
+			s.SetPolicy(p, 5, 10, 1)
+			var tx Tx
+			key, value := make([]byte, 11), make([]byte, 64)
+			b.ReportAllocs()
+			i := 100_000
+			for b.Loop() {
+				i++
+				s.Begin(&tx, 0, int64(i))
+				tx.LockKey(benchKey(key, i))
+				tx.SetUntil(key, value, int64(i+10_000_000))
+				tx.Unlock()
+				s.Evict(&tx, int64(i), func(*Tx) {})
+			}
+		})
+	}
+}

@@ -361,6 +361,13 @@ func (c *contents) checkInvariants(t *testing.T) {
 		t.Fatalf("counted %d keys, %d expiring, %d slot bytes, %d object bytes, by kind %v; the books say %d, %d, %d, %d, %v",
 			count, expiring, slots, objects, kinds, c.dict.count, c.heap.n, c.arena.live, c.objects, c.kinds)
 	}
+	idle := int64(0)
+	for class, sz := range c.arena.sizes {
+		idle += int64(sz.cut-sz.live) * int64(slotSizes[class])
+	}
+	if idle != c.arena.idle {
+		t.Fatalf("%d bytes idle, the books say %d", idle, c.arena.idle)
+	}
 	for i := uint32(1); i < c.heap.n; i++ {
 		if c.heap.at(i).when() < c.heap.at((i-1)/arity).when() {
 			t.Fatalf("heap out of order at %d", i)

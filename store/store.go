@@ -150,6 +150,7 @@ type Stats struct {
 	Index     int64    // bytes of hash tables and expiry heaps
 	Mapped    int64    // bytes of arena chunks, free slots included
 	Live      int64    // bytes of slots in use
+	Idle      int64    // bytes of slots freed and not used again: fragmentation
 	Objects   int64    // bytes of values on the Go heap
 	Hits      int64
 	Misses    int64
@@ -198,6 +199,7 @@ func (st *Stats) addContents(c *contents, db, index int) {
 	st.Index += c.dict.bytes() + c.heap.bytes()
 	st.Mapped += c.arena.mapped
 	st.Live += c.arena.live
+	st.Idle += c.arena.idle
 	st.Objects += c.objects
 }
 
