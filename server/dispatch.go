@@ -69,9 +69,6 @@ func (s *Server) BatchEnd(loop int) {
 // and counts it.
 func (x *Session) execute(w *worker, cmd *command.Command, args [][]byte) resp.Next {
 	s := x.srv
-	if s.broker.monitoring() && cmd.Flags&command.SkipMonitor == 0 {
-		s.feedMonitors(x, cmd, args, w.now())
-	}
 	errs := x.out.Errors()
 	x.lock(w, cmd, args)
 	s.call(w, &w.ctx, x, cmd, args, &x.out)
