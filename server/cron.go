@@ -22,7 +22,8 @@ func (s *Server) cron() {
 		timer.Reset(min(period, s.untilExpiry(w, period)))
 		w.begin(s)
 		s.expireCycle(w)
-		s.store.CompactStep()
+		for n := 0; n < compactSteps && s.store.CompactStep(); n++ {
+		}
 		s.sampleMemory()
 		s.sampleRates(w.now())
 		s.unpauseWhenDue()
@@ -31,6 +32,10 @@ func (s *Server) cron() {
 		}
 	}
 }
+
+// compactSteps bounds the compaction of one tick: about 2 ms of work, of which
+// no shard's lock is held longer than a step.
+const compactSteps = 50
 
 // untilExpiry returns how long the next key has to live, so that it goes, and
 // its event fires, soon after its time.

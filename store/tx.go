@@ -47,7 +47,7 @@ func (s *Store) Begin(tx *Tx, db int, now int64) {
 	tx.lfu = Policy(s.policy.Load()).lfu()
 	tx.clock = uint32(now/1000) & clockMask
 	tx.want, tx.held = tx.want[:0], tx.held[:0]
-	tx.known, tx.turn = tx.known[:0], 0
+	tx.known, tx.turn = emptied(tx.known), 0
 	tx.ResetChanges()
 }
 
@@ -189,11 +189,17 @@ func (tx *Tx) Changes() []Change { return tx.changes }
 // ResetChanges empties the change list.
 func (tx *Tx) ResetChanges() {
 	clear(tx.changes)
-	tx.changes = tx.changes[:0]
-	if cap(tx.keys) > 64<<10 {
-		tx.keys = nil // one huge key shall not stay for good
+	tx.changes = emptied(tx.changes)
+	tx.keys = emptied(tx.keys)
+}
+
+// emptied returns s for reuse, unless it has grown so large that keeping it for
+// good would be a waste.
+func emptied[T any](s []T) []T {
+	if cap(s) > 64<<10 {
+		return nil
 	}
-	tx.keys = tx.keys[:0]
+	return s[:0]
 }
 
 // changed appends to the change list. The event is tx.Event, but removals
