@@ -10,6 +10,9 @@ import (
 // MONITOR shows each command once it has run, as Redis does. Monitors are
 // subscribers of the broker: one that does not read is closed like any other.
 
+// configSetName is CONFIG SET, which may carry a password.
+const configSetName = "config|set"
+
 // hiddenArg stands for an argument that must not be shown.
 var hiddenArg = []byte("(redacted)")
 
@@ -69,12 +72,15 @@ func (s *Server) feedMonitors(x *Session, cmd *command.Command, args [][]byte, n
 // shownArgs returns a request as MONITOR and the slow log may show it: without
 // passwords.
 func shownArgs(cmd *command.Command, args [][]byte) [][]byte {
-	if cmd == nil || cmd.Parent != nil || len(args) < 2 {
-		return args
-	}
-	switch cmd.Name {
+	switch cmd.FullName {
 	case authName:
 		return hideArgs(args, 1, len(args))
+	case configSetName:
+		for i := 2; i+1 < len(args); i += 2 {
+			if resp.EqualFold(args[i], "REQUIREPASS") {
+				args = hideArgs(args, i+1, i+2)
+			}
+		}
 	case helloName:
 		for i := 2; i+2 < len(args); i++ {
 			if resp.EqualFold(args[i], "AUTH") {

@@ -113,7 +113,7 @@ func (s *Server) noteSlow(x *Session, cmd *command.Command, args [][]byte, took,
 	if took < s.slow.threshold.Load() || cmd.Flags&command.SkipSlowlog != 0 {
 		return
 	}
-	e := slowEntry{unix: now / int64(time.Second), took: time.Duration(took), args: slowCopy(args)}
+	e := slowEntry{unix: now / int64(time.Second), took: time.Duration(took), args: slowCopy(shownArgs(cmd, args))}
 	if x != nil {
 		e.client, e.name = x.conn.Remote(), x.pub.names.Load().name
 	}
