@@ -10,15 +10,16 @@ func Help() string {
 	var b strings.Builder
 	b.WriteString(`Usage: synap [file] [--name value | --name=value ...]
 
-  file            synap.yml, or a redis.conf (any other ending)
-  --name value    one option; the value is always given: --appendonly no, --save ""
-  SYNAP_NAME      the same from the environment: SYNAP_MAXMEMORY=1gb
-                  flags win over the environment, that over the file
+  file              synap.yml, or a redis.conf (any other ending)
+  --name value      one option; the value is always given: --appendonly no, --save ""
+  SYNAP_NAME        the same from the environment: SYNAP_MAXMEMORY=1gb
+                    flags win over the environment, that over the file
 
-  --print-config  print every option with its value and its meaning, as a synap.yml
-  --check-config  check file, environment and flags, then end
-  --version       print the version
-  --help          print this
+  --print-config    print every option with its value and its meaning, as a synap.yml
+  --check-config    check file, environment and flags, then end
+  --print-commands  print every command as a Markdown table
+  --version         print the version
+  --help            print this
 
 `)
 	for _, g := range groups {

@@ -19,12 +19,14 @@ const (
 	ShowHelp
 	ShowVersion
 	PrintConfig
+	PrintCommands
 	CheckConfig
 )
 
 var actions = map[string]Action{
 	"-h": ShowHelp, "--help": ShowHelp, "-v": ShowVersion, "--version": ShowVersion,
 	"--print-config": PrintConfig, "--check-config": CheckConfig,
+	"--print-commands": PrintCommands,
 }
 
 // UsageError is a command line that cannot be understood.

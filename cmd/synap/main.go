@@ -57,6 +57,14 @@ func run(args, environ []string, stdout, stderr *os.File) int {
 	case config.PrintConfig:
 		fmt.Fprint(stdout, cfg.YAML())
 		return exitOK
+	case config.PrintCommands:
+		srv, err := server.New(server.Options{Config: cfg})
+		if err != nil {
+			fmt.Fprintf(stderr, "synap: %v\n", err)
+			return exitError
+		}
+		fmt.Fprint(stdout, srv.Table().Markdown())
+		return exitOK
 	case config.CheckConfig:
 		fmt.Fprintln(stdout, "synap: the configuration is good")
 		return exitOK

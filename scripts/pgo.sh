@@ -1,0 +1,23 @@
+#!/bin/sh
+# Records cmd/synap/default.pgo: a CPU profile of the server under the loads of
+# the benchmarks. `go build` uses the file by itself.
+set -eu
+cd "$(dirname "$0")/.."
+port=${PGO_PORT:-7379} side=${PGO_SIDE:-7380} seconds=${PGO_SECONDS:-60}
+new=$(mktemp)
+./bin/synap --port "$port" --http-port "$side" --http-pprof yes --bind 127.0.0.1 --log-format json >/dev/null &
+server=$!
+trap 'kill $server 2>/dev/null; rm -f "$new"' EXIT
+until redis-cli -p "$port" PING >/dev/null 2>&1; do
+	kill -0 $server || exit 1
+	sleep 0.2
+done
+curl -sf -o "$new" "http://127.0.0.1:$side/debug/pprof/profile?seconds=$seconds" &
+profile=$!
+while kill -0 $profile 2>/dev/null; do
+	redis-benchmark -p "$port" -q -n 100000 -r 100000 -d 64 -t set,get,incr >/dev/null
+	redis-benchmark -p "$port" -q -n 500000 -r 100000 -d 64 -P 16 -t set,get,incr,lpush,rpop,mset,lrange_100 >/dev/null
+done
+wait $profile
+[ -s "$new" ] && mv "$new" cmd/synap/default.pgo
+ls -l cmd/synap/default.pgo
