@@ -332,7 +332,7 @@ func (c *contents) reshape(s *slot, expires bool) {
 	if n > old.slot || classOf[(n+unitBytes-1)/unitBytes] != classOf[old.slot/unitBytes] {
 		s.b.refs[s.i] = c.arena.alloc(n)
 		e = entry{c.arena.at(s.b.refs[s.i]), int(c.arena.pages[s.b.refs[s.i]>>pageBits].slot)}
-		copy(e.bytes(0, from), old.bytes(0, from))
+		copy(e.bytes(0, min(from, head)), old.bytes(0, min(from, head)))
 		c.kinds[old.kind()] += int64(e.slot - old.slot)
 	}
 	copy(e.bytes(head, used), old.bytes(from, used))
