@@ -355,7 +355,7 @@ func (d *duel) empty() {
 
 // compareState reads everything both servers hold.
 func (d *duel) compareState() *fault {
-	ours, theirs := d.state(d.ours), d.state(d.theirs)
+	ours, theirs := readState(d.t, d.ours), readState(d.t, d.theirs)
 	for _, k := range sortedKeys(ours, theirs) {
 		if a, b := ours[k], theirs[k]; a != b {
 			return &fault{why: "state of " + k, ours: a, theirs: b}
@@ -375,11 +375,12 @@ func sortedKeys(ms ...map[string]string) []string {
 	return slices.Compact(all)
 }
 
-// state describes each key of the databases in use by reading it.
-func (d *duel) state(s *target) map[string]string {
+// readState describes each key of the databases in use by reading it.
+func readState(t testing.TB, s *target) map[string]string {
+	t.Helper()
 	c, err := dial(s.network, s.addr, 2)
 	if err != nil {
-		d.t.Fatalf("%s is gone: %v", s.name, err)
+		t.Fatalf("%s is gone: %v", s.name, err)
 	}
 	defer c.close()
 	all := map[string]string{}
@@ -387,7 +388,7 @@ func (d *duel) state(s *target) map[string]string {
 		c.do("SELECT", db)
 		keys, err := c.do("KEYS", "*")
 		if err != nil {
-			d.t.Fatalf("%s: KEYS: %v", s.name, err)
+			t.Fatalf("%s: KEYS: %v", s.name, err)
 		}
 		for _, k := range keys.items {
 			kind, _ := c.do("TYPE", k.text)
