@@ -1,6 +1,8 @@
 package server
 
 import (
+	"cmp"
+	"slices"
 	"time"
 
 	"synap/config"
@@ -27,6 +29,7 @@ func (s *Server) cron() {
 		s.sampleMemory()
 		s.sampleRates(w.now())
 		s.unpauseWhenDue()
+		s.evictClients()
 		if tick%s.Config().Hz == 0 {
 			s.checkClients()
 		}
@@ -70,27 +73,52 @@ func (s *Server) expireCycle(w *worker) {
 	s.latency.observe("expire-cycle", time.Since(start), s.clock())
 }
 
-// checkClients applies the limits that need no exactness: the soft output
-// limit and maxmemory-clients.
+// checkClients applies the soft output limit.
 func (s *Server) checkClients() {
-	cfg := s.Config()
-	var total int64
-	var largest *Session
-	var most int64
+	soft := s.Config().OutputLimits[config.ClassNormal]
 	now := time.Now().Unix()
 	for _, x := range s.sessions.list() {
-		s.checkSoftLimit(x, cfg.OutputLimits[config.ClassNormal], now)
-		n := x.memory()
-		total += n
-		if n > most && !x.protected() {
-			largest, most = x, n
+		if x.pub.obuf.Load() == 0 {
+			continue
 		}
+		s.checkSoftLimit(x, soft, now)
+		x.conn.Post(x.publishOutput) // what was sent meanwhile shows at the next look
+	}
+}
+
+// evictClients closes the largest clients until all buffers together are under
+// maxmemory-clients.
+func (s *Server) evictClients() {
+	if !s.evicting.TryLock() {
+		return
+	}
+	defer s.evicting.Unlock()
+	var total int64
+	all := s.sessions.list()
+	for _, x := range all {
+		total += x.memory()
 	}
 	s.memory.clients.Store(total)
-	if limit := cfg.ClientsMemory(); limit > 0 && total > limit && largest != nil {
+	limit := s.memory.clientsLimit.Load()
+	if limit == 0 || total <= limit {
+		return
+	}
+	sizes := make(map[*Session]int64, len(all)) // sizes change while they are sorted
+	for _, x := range all {
+		sizes[x] = x.memory()
+	}
+	slices.SortFunc(all, func(a, b *Session) int { return cmp.Compare(sizes[b], sizes[a]) })
+	for _, x := range all {
+		if total <= limit {
+			return
+		}
+		if x.protected() {
+			continue
+		}
+		total -= sizes[x]
 		s.counters.memoryClients.Add(1)
-		s.log.Warn("closing the largest client: over maxmemory-clients", "client", largest.id, "bytes", most)
-		largest.conn.Kill()
+		s.log.Warn("closing a client: over maxmemory-clients", "client", x.id, "bytes", sizes[x])
+		x.conn.Kill()
 	}
 }
 

@@ -15,12 +15,14 @@ import (
 // store (kept by increments), the Go heap and the clients' buffers (sampled by
 // the cron).
 type memoryState struct {
-	limit   atomic.Int64 // maxmemory, 0 = none
-	other   atomic.Int64 // sampled: Go heap in use beyond what the store counts
-	clients atomic.Int64 // sampled: buffers of all clients
-	peak    atomic.Int64
-	purging atomic.Bool // MEMORY PURGE runs
-	tight   atomic.Bool // used is near or over the limit: commands look closer
+	limit        atomic.Int64 // maxmemory, 0 = none
+	other        atomic.Int64 // sampled: Go heap in use beyond what the store counts
+	clients      atomic.Int64 // sampled: buffers of all clients
+	output       atomic.Int64 // unsent output of clients that owe more than outputShown
+	clientsLimit atomic.Int64 // maxmemory-clients in bytes, 0 = none
+	peak         atomic.Int64
+	purging      atomic.Bool // MEMORY PURGE runs
+	tight        atomic.Bool // used is near or over the limit: commands look closer
 }
 
 // usedMemory returns the bytes that count against maxmemory.
@@ -99,6 +101,7 @@ func (s *Server) applyMemory(c *config.Config) error {
 	}
 	s.store.SetPolicy(policy, c.MaxMemorySamples, c.LFULogFactor, c.LFUDecayTime)
 	s.memory.limit.Store(c.MaxMemory)
+	s.memory.clientsLimit.Store(c.ClientsMemory())
 	s.memory.tight.Store(c.MaxMemory > 0) // until the next sample
 	return nil
 }

@@ -82,6 +82,7 @@ type Server struct {
 	side        net.Listener
 	sessions    registry
 	pause       pauseState
+	evicting    sync.Mutex // held by whoever closes clients over maxmemory-clients
 	counters    counters
 	memory      memoryState
 	limits      atomic.Pointer[sessionLimits]

@@ -199,6 +199,7 @@ func (x *Session) Closed() {
 	}
 	x.multi = nil
 	x.out.Reset()
+	x.publishOutput()
 }
 
 // worker returns the scratch state for the calling goroutine.
@@ -361,8 +362,8 @@ func (x *Session) admit(w *worker, cmd *command.Command, args [][]byte) (resp.Ne
 
 // next is what the door should do after a command that did not park.
 func (x *Session) next() resp.Next {
-	if n := int64(x.out.Len()); n > publishOutput || x.pub.obuf.Load() != 0 {
-		x.pub.obuf.Store(n)
+	if x.out.Len() > outputShown || x.pub.obuf.Load() != 0 {
+		x.publishOutput()
 	}
 	if x.out.Over() {
 		x.srv.counters.outputLimit.Add(1)
@@ -374,5 +375,21 @@ func (x *Session) next() resp.Next {
 	return resp.Continue
 }
 
-// publishOutput is the output from which on the cron is told of it.
-const publishOutput = 16 << 10
+// outputShown is the output from which on others are told of it.
+const outputShown = 16 << 10
+
+// publishOutput tells others how much output is owed. When all clients together
+// owe more than maxmemory-clients, the largest are closed before it grows on.
+func (x *Session) publishOutput() {
+	n := int64(x.out.Len())
+	if n <= outputShown {
+		n = 0
+	}
+	all := x.srv.memory.output.Add(n - x.pub.obuf.Swap(n))
+	if n == 0 {
+		return
+	}
+	if limit := x.srv.memory.clientsLimit.Load(); limit > 0 && all > limit {
+		x.srv.evictClients()
+	}
+}
