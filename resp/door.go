@@ -86,8 +86,9 @@ type Handler interface {
 // Door accepts connections and serves their sessions.
 type Door interface {
 	Serve() error // blocks until shut down
-	Addr() net.Addr
-	Name() string // "loop" or "redcon"
+	Addr() net.Addr    // the first address
+	Addrs() []net.Addr // every address bound
+	Name() string      // "loop" or "redcon"
 	StopAccepting()
 	// Shutdown stops accepting, sends what is owed, closes every connection
 	// and waits until its goroutines are gone or ctx ends.
@@ -102,12 +103,3 @@ var base = time.Now()
 
 // Monotonic returns nanoseconds since process start on the monotonic clock.
 func Monotonic() int64 { return int64(time.Since(base)) }
-
-// IdleExempter is implemented by sessions that the idle timeout spares at times
-// (subscribers, replicas).
-type IdleExempter interface{ IdleExempt() bool }
-
-func idleExempt(s Session) bool {
-	e, ok := s.(IdleExempter)
-	return ok && e.IdleExempt()
-}

@@ -257,6 +257,9 @@ func setSocketOptions(fd int, keepAlive time.Duration) {
 // Addr returns the first listening address.
 func (d *LoopDoor) Addr() net.Addr { return d.listeners[0].Addr() }
 
+// Addrs implements Door.
+func (d *LoopDoor) Addrs() []net.Addr { return boundTo(d.listeners) }
+
 // Name returns "loop".
 func (d *LoopDoor) Name() string { return "loop" }
 

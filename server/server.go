@@ -275,7 +275,9 @@ type Listener struct {
 func (s *Server) Listeners() []Listener {
 	var all []Listener
 	for _, d := range s.doors {
-		all = append(all, Listener{d.kind, d.addr, d.door.Name()})
+		for _, a := range d.door.Addrs() {
+			all = append(all, Listener{d.kind, a.String(), d.door.Name()})
+		}
 	}
 	if a := s.Addr("http"); a != nil {
 		all = append(all, Listener{"http", a.String(), "http"})
