@@ -16,15 +16,15 @@ const (
 	pageUnits = 1 << pageBits
 	pageBytes = pageUnits * unitBytes
 	maxPages  = 1 << (32 - pageBits)
-	maxChunk  = 4 << 20  // bytes
-	maxSlot   = 32 << 10 // bytes; larger values are Go objects
+	maxChunk  = 4 << 20   // bytes
+	maxSlot   = 256 << 10 // bytes; larger strings have mappings of their own
 )
 
 // slotSizes are the sizes of slots, classOf the class for a size in units.
 // Steps of 8 bytes to 128, then an eighth more each.
 var slotSizes, classOf = sizeClasses()
 
-const classes = 62
+const classes = 80
 
 func sizeClasses() (sizes [classes]uint32, class [maxSlot/unitBytes + 1]uint8) {
 	size, from := uint32(unitBytes), 0
@@ -181,12 +181,12 @@ func (a *arena) noRoom(ch *chunk) {
 	ch.room = -1
 }
 
-// grow maps another chunk for the class: a quarter of what it has, within
-// 64 KiB and 4 MiB.
+// grow maps another chunk for the class: a quarter of what it has, eight slots
+// at least, within 64 KiB and 4 MiB.
 func (a *arena) grow(class uint8) {
 	sz := &a.sizes[class]
 	n := pageBytes
-	for n < maxChunk && n*4 <= sz.bytes {
+	for n < maxChunk && (n*4 <= sz.bytes || n < 8*int(slotSizes[class])) {
 		n *= 2
 	}
 	ch := &chunk{mem: newRegion(n), class: class, slots: uint32(n) / slotSizes[class]}

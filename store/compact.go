@@ -2,8 +2,11 @@ package store
 
 import "sync"
 
-// stepMoves bounds the entries moved under one hold of a shard's lock.
-const stepMoves = 64
+// stepMoves and stepBytes bound what is moved under one hold of a shard's lock.
+const (
+	stepMoves = 64
+	stepBytes = 256 << 10
+)
 
 // CompactStep gives back memory that deletes left scattered: it moves up to
 // 64 entries out of a sparsely used chunk of one shard, or unmaps some of the
@@ -41,6 +44,7 @@ func (c *contents) compact(n int) bool {
 		c.arena.drop(c.arena.pages[ch.first].chunk)
 		return true
 	}
+	n = min(n, max(1, stepBytes/int(slotSizes[ch.class])))
 	for _, r := range c.arena.sweep(ch, buf[:0], n) {
 		c.move(r)
 	}
@@ -84,7 +88,7 @@ func (g *graveyard) step() bool {
 		return false
 	}
 	c := g.dead[len(g.dead)-1]
-	if c.arena.dropAll(stepChunks) {
+	if c.arena.dropAll(stepChunks) || c.records.dropAll(stepChunks) {
 		return true
 	}
 	c.release()

@@ -106,15 +106,25 @@ func (e entry) valueAt() int  { return e.headerBytes() + e.keyBytes() }
 func (e entry) near() []byte  { return e.bytes(e.headerBytes(), e.keyBytes()) }
 func (e entry) value() []byte { at := e.valueAt(); return e.bytes(at, e.slot-e.slack()-at) }
 
+// The number of unused bytes, read from the end of the slot, takes 1 byte below
+// 128, 2 below 16384, else 4; the top two bits of the first say which.
+const (
+	slackTwo  = 0x80
+	slackFour = 0xC0
+)
+
 func (e entry) slack() int {
 	if e.flags()&flagSlack == 0 {
 		return 0
 	}
 	last := *(*byte)(unsafe.Add(e.p, e.slot-1))
-	if last < 0x80 {
+	switch {
+	case last < slackTwo:
 		return int(last)
+	case last < slackFour:
+		return int(last&^slackTwo)<<8 | int(*(*byte)(unsafe.Add(e.p, e.slot-2)))
 	}
-	return int(last&0x7f)<<8 | int(*(*byte)(unsafe.Add(e.p, e.slot-2)))
+	return int(e.word(e.slot-4) &^ (slackFour << 24))
 }
 
 // setUsed records that the entry takes n bytes of its slot.
@@ -125,18 +135,21 @@ func (e entry) setUsed(n int) {
 		return
 	}
 	e.setFlags(e.flags() | flagSlack)
-	if slack < 0x80 {
+	switch {
+	case slack < 1<<7:
 		*(*byte)(unsafe.Add(e.p, e.slot-1)) = byte(slack)
-		return
+	case slack < 1<<14:
+		*(*byte)(unsafe.Add(e.p, e.slot-2)) = byte(slack)
+		*(*byte)(unsafe.Add(e.p, e.slot-1)) = slackTwo | byte(slack>>8)
+	default:
+		e.setWord(e.slot-4, uint32(slack)|slackFour<<24)
 	}
-	*(*byte)(unsafe.Add(e.p, e.slot-2)) = byte(slack)
-	*(*byte)(unsafe.Add(e.p, e.slot-1)) = 0x80 | byte(slack>>8)
 }
 
 // farNumber reads the number of the record that holds a far key.
 func farNumber(near []byte) uint32 { return binary.LittleEndian.Uint32(near) }
 
-// record is what an entry keeps on the Go heap: a large value or a key too
+// record is what an entry keeps outside the arena: a large value or a key too
 // long for a slot.
 type record struct {
 	object Object
@@ -148,12 +161,16 @@ const recordBytes = int64(unsafe.Sizeof(record{}))
 
 // records is a table of records, numbered; it grows by segments.
 type records struct {
-	segments []*[64]record
+	segments []*[recordsPerSegment]record
 	n        uint32
 	free     []uint32
 }
 
-func (t *records) at(n uint32) *record { return &t.segments[n>>6][n&63] }
+const recordsPerSegment = 64
+
+func (t *records) at(n uint32) *record {
+	return &t.segments[n/recordsPerSegment][n%recordsPerSegment]
+}
 
 func (t *records) add(r record) uint32 {
 	var n uint32
@@ -161,8 +178,8 @@ func (t *records) add(r record) uint32 {
 		n, t.free = t.free[k-1], t.free[:k-1]
 	} else {
 		n = t.n
-		if n&63 == 0 {
-			t.segments = append(t.segments, new([64]record))
+		if n%recordsPerSegment == 0 {
+			t.segments = append(t.segments, new([recordsPerSegment]record))
 		}
 		t.n++
 	}
@@ -171,16 +188,29 @@ func (t *records) add(r record) uint32 {
 }
 
 func (t *records) remove(n uint32) {
-	*t.at(n) = record{}
+	t.at(n).release()
 	if t.free = append(t.free, n); len(t.free) == int(t.n) {
 		*t = records{}
 	}
 }
 
-// bigString is a string too large for a slot.
-type bigString struct{ b []byte }
+func (r *record) release() {
+	if big, ok := r.object.(*bigString); ok {
+		big.mem.release()
+	}
+	*r = record{}
+}
 
-func (s *bigString) Kind() Kind    { return KindString }
-func (s *bigString) Len() int      { return 1 }
-func (s *bigString) Bytes() int64  { return int64(cap(s.b)) + int64(unsafe.Sizeof(*s)) }
-func (s *bigString) Clone() Object { return &bigString{append([]byte(nil), s.b...)} }
+// dropAll releases at most n segments and reports whether any are left.
+func (t *records) dropAll(n int) (more bool) {
+	for k := len(t.segments) - 1; k >= 0; k-- {
+		if n--; n < 0 {
+			return true
+		}
+		for i := range t.segments[k] {
+			t.segments[k][i].release()
+		}
+		t.segments = t.segments[:k]
+	}
+	return false
+}

@@ -123,7 +123,9 @@ func (tx *Tx) kindIn(db int, key []byte) Kind {
 func (tx *Tx) transfer(s slot, src []byte, db int, dst []byte, from, to string) {
 	v, at, clock := tx.taken(s), s.expiry(), s.clock()
 	if v.object == nil {
-		v.bytes = slices.Clone(v.bytes) // dst's lazy expiry may reuse the slot
+		v.bytes = slices.Clone(v.bytes) // dst may get the slot
+	} else {
+		s.c.takeObject(s)
 	}
 	here := tx.db
 	tx.changedAs(src, v.kind, Deleted, from)

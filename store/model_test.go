@@ -58,12 +58,14 @@ func (m *model) get(db int, key string) (modelValue, bool) {
 
 func (m *model) randomValue() []byte {
 	n := m.rnd.IntN(100)
-	switch m.rnd.IntN(40) {
-	case 0:
+	switch m.rnd.IntN(400) {
+	case 0, 1, 2, 3, 4, 5, 6, 7, 8:
 		n = m.rnd.IntN(5000)
-	case 1:
+	case 9, 10:
 		n = maxSlot - 100 + m.rnd.IntN(200)
-	case 2:
+	case 11:
+		n = m.rnd.IntN(3 * maxSlot)
+	case 12:
 		n = 0
 	}
 	b := make([]byte, n)
@@ -334,7 +336,7 @@ func (c *contents) checkInvariants(t *testing.T) {
 	t.Helper()
 	count, expiring, slots := 0, uint32(0), int64(0)
 	var kinds [kindMask + 1]int64
-	var objects int64
+	var objects, onHeap int64
 	for b := range c.dict.n {
 		c.dict.visit(b, func(r ref) {
 			e := c.entry(r)
@@ -349,6 +351,12 @@ func (c *contents) checkInvariants(t *testing.T) {
 			}
 			for _, n := range c.recordsOf(e) {
 				held := c.records.at(n).bytes + recordBytes
+				if o := c.records.at(n).object; o != nil && o.Bytes() != c.records.at(n).bytes {
+					t.Fatalf("object of %d bytes counted as %d", o.Bytes(), c.records.at(n).bytes)
+				}
+				if _, ok := c.records.at(n).object.(*bigString); ok {
+					onHeap -= held - recordBytes
+				}
 				objects += held
 				kinds[e.kind()] += held
 			}
@@ -360,6 +368,9 @@ func (c *contents) checkInvariants(t *testing.T) {
 	if count != c.dict.count || expiring != c.heap.n || slots != c.arena.live || objects != c.objects || kinds != c.kinds {
 		t.Fatalf("counted %d keys, %d expiring, %d slot bytes, %d object bytes, by kind %v; the books say %d, %d, %d, %d, %v",
 			count, expiring, slots, objects, kinds, c.dict.count, c.heap.n, c.arena.live, c.objects, c.kinds)
+	}
+	if onHeap += objects; onHeap != c.onHeap {
+		t.Fatalf("%d bytes on the heap, the books say %d", onHeap, c.onHeap)
 	}
 	idle := int64(0)
 	for class, sz := range c.arena.sizes {

@@ -22,7 +22,12 @@ func mapMemory(n int) unsafe.Pointer {
 }
 
 func unmapMemory(p unsafe.Pointer, n int) {
-	if err := unix.MunmapPtr(p, uintptr(n)); err != nil {
-		panic("store: munmap: " + err.Error()) // only a wrong address can fail
+	if unix.MunmapPtr(p, uintptr(n)) == nil {
+		return
+	}
+	// At the system's limit of mappings a hole cannot be cut: then the pages go
+	// and only the addresses stay.
+	if err := unix.Madvise(unsafe.Slice((*byte)(p), n), unix.MADV_DONTNEED); err != nil {
+		panic("store: cannot give back memory: " + err.Error())
 	}
 }

@@ -20,7 +20,7 @@ type shard struct {
 	keys    atomic.Int64 // published by publish
 	expires atomic.Int64
 	used    atomic.Int64 // bytes
-	objects atomic.Int64 // bytes of them on the Go heap
+	onHeap  atomic.Int64 // bytes of them on the Go heap
 	due     atomic.Int64 // earliest expiry, unix milliseconds; 0: none
 
 	_ [32]byte // two shards shall not share a cache line
@@ -36,7 +36,7 @@ func (sh *shard) publish() {
 	publish(&sh.keys, int64(c.dict.count))
 	publish(&sh.expires, int64(c.heap.n))
 	publish(&sh.used, c.used())
-	publish(&sh.objects, c.objects)
+	publish(&sh.onHeap, c.onHeap)
 	publish(&sh.due, c.heap.first())
 }
 
@@ -49,7 +49,7 @@ func publish(to *atomic.Int64, n int64) {
 
 // vacate publishes that the shard is empty.
 func (sh *shard) vacate() {
-	for _, to := range [...]*atomic.Int64{&sh.keys, &sh.expires, &sh.used, &sh.objects, &sh.due} {
+	for _, to := range [...]*atomic.Int64{&sh.keys, &sh.expires, &sh.used, &sh.onHeap, &sh.due} {
 		to.Store(0)
 	}
 }
@@ -62,6 +62,7 @@ type contents struct {
 	records records
 	seed    maphash.Seed
 	objects int64               // bytes of records and what they hold
+	onHeap  int64               // … those on the Go heap
 	kinds   [kindMask + 1]int64 // bytes by kind: slots and objects
 	dirty   bool                // changed since publish
 }
@@ -83,6 +84,7 @@ func (c *contents) release() {
 	c.dict.release()
 	c.heap.items.release()
 	c.arena.dropAll(len(c.arena.chunks))
+	c.records.dropAll(len(c.records.segments))
 }
 
 func (c *contents) entry(r ref) entry {
@@ -183,7 +185,7 @@ func (c *contents) add(h uint64, key []byte, v value, at int64, clock uint32) {
 func (c *contents) place(key []byte, v value, expires bool, clock uint32) ref {
 	head := entryBytes(len(key), expires)
 	if v.object == nil && head+len(v.bytes) > maxSlot {
-		v.object = &bigString{append([]byte(nil), v.bytes...)}
+		v.object = bigStringOf(v.bytes)
 	}
 	n := head + len(v.bytes)
 	if v.object != nil {
@@ -231,16 +233,32 @@ func (e entry) begin(v value, keyLen int, expires bool, clock uint32) {
 }
 
 func (c *contents) addRecord(r record, k Kind) uint32 {
-	c.objects += r.bytes + recordBytes
-	c.kinds[k] += r.bytes + recordBytes
+	c.count(nil, k, recordBytes)
+	c.count(r.object, k, r.bytes)
 	return c.records.add(r)
 }
 
 func (c *contents) dropRecord(n uint32, k Kind) {
-	bytes := c.records.at(n).bytes + recordBytes
-	c.objects -= bytes
-	c.kinds[k] -= bytes
+	r := c.records.at(n)
+	c.count(nil, k, -recordBytes)
+	c.count(r.object, k, -r.bytes)
 	c.records.remove(n)
+}
+
+// takeObject takes the object of s out of its record, so that it outlives it.
+func (c *contents) takeObject(s slot) {
+	r := c.records.at(s.record())
+	c.count(r.object, s.kind(), -r.bytes)
+	r.object, r.bytes = nil, 0
+}
+
+// count takes n bytes more of o, or of a record itself, into the accounts.
+func (c *contents) count(o Object, k Kind, n int64) {
+	c.objects += n
+	c.kinds[k] += n
+	if _, ok := o.(*bigString); !ok {
+		c.onHeap += n
+	}
 }
 
 // free gives back the entry's slot and records. It is in no index any more.
@@ -259,7 +277,7 @@ func (c *contents) free(r ref, e entry) {
 // replace puts v in the place of s's value; the expiry stays.
 func (c *contents) replace(s *slot, key []byte, v value, clock uint32) {
 	c.dirty = true
-	if v.object == nil && c.overwrite(s, v, clock) {
+	if v.object == nil && (c.overwrite(s, v, clock) || c.overwriteBig(s, v, clock)) {
 		return
 	}
 	old, r := s.entry, s.ref()
@@ -298,6 +316,26 @@ func (c *contents) overwrite(s *slot, v value, clock uint32) bool {
 	return true
 }
 
+// overwriteBig writes v over a string that has a region of its own, if that
+// suits.
+func (c *contents) overwriteBig(s *slot, v value, clock uint32) bool {
+	if s.flags()&flagObject == 0 || v.kind != KindString || len(v.bytes)+s.valueAt() <= maxSlot {
+		return false
+	}
+	big, ok := c.records.at(s.record()).object.(*bigString)
+	if !ok || !big.suits(len(v.bytes)) {
+		return false
+	}
+	big.b = big.b[:len(v.bytes)]
+	copy(big.b, v.bytes)
+	f := s.flags() &^ flagRaw
+	if v.raw {
+		f |= flagRaw
+	}
+	s.setWord(0, uint32(f)|clock<<8)
+	return true
+}
+
 // setExpiry gives s another expiry, 0 for none.
 func (c *contents) setExpiry(s *slot, at int64) {
 	c.dirty = true
@@ -324,7 +362,7 @@ func (c *contents) reshape(s *slot, expires bool) {
 	used := old.slot - old.slack() - from // key and value
 	n := head + used
 	if n > maxSlot {
-		c.replace(s, c.key(old), value{kind: old.kind(), raw: f&flagRaw != 0, object: &bigString{append([]byte(nil), old.value()...)}}, old.clock())
+		c.replace(s, c.key(old), value{kind: old.kind(), raw: f&flagRaw != 0, object: bigStringOf(old.value())}, old.clock())
 		c.reshape(s, expires)
 		return
 	}

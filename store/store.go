@@ -116,15 +116,15 @@ func (s *Store) Used() int64 {
 	return n
 }
 
-// HeapBytes returns the part of Used that is on the Go heap: large values, and
-// the arenas where they are not mapped.
+// HeapBytes returns the part of Used that is on the Go heap: large collections,
+// and the arenas where they are not mapped.
 func (s *Store) HeapBytes() int64 {
 	if arenaOnHeap {
 		return s.Used()
 	}
 	n := int64(0)
 	for i := range s.locks {
-		n += s.locks[i].objects.Load()
+		n += s.locks[i].onHeap.Load()
 	}
 	return n
 }
@@ -151,7 +151,7 @@ type Stats struct {
 	Mapped    int64    // bytes of arena chunks, free slots included
 	Live      int64    // bytes of slots in use
 	Idle      int64    // bytes of slots freed and not used again: fragmentation
-	Objects   int64    // bytes of values on the Go heap
+	Objects   int64    // bytes of large values
 	Hits      int64
 	Misses    int64
 	Expired   int64

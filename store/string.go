@@ -1,9 +1,6 @@
 package store
 
-import (
-	"slices"
-	"strconv"
-)
+import "strconv"
 
 // Get returns the string of key, nil if it is absent. The bytes alias the
 // store and are valid until the next write in the shard or the end of the
@@ -117,12 +114,13 @@ func (tx *Tx) stretch(s slot, key []byte, n int) []byte {
 		return b
 	}
 	if s.flags()&flagObject == 0 {
-		b := append(make([]byte, 0, n), s.value()...)[:n]
-		s.c.replace(&s, key, value{kind: KindString, raw: true, object: &bigString{b}}, s.clock())
-		return b
+		big := newBigString(n, n/4)
+		copy(big.b, s.value())
+		s.c.replace(&s, key, value{kind: KindString, raw: true, object: big}, s.clock())
+		return big.b
 	}
 	big := s.c.records.at(s.record()).object.(*bigString)
-	big.b = slices.Grow(big.b, n-len(big.b))[:n]
+	big.resize(n)
 	tx.settle(s)
 	return big.b
 }

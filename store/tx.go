@@ -365,8 +365,7 @@ func (tx *Tx) settle(s slot) {
 	rec := s.c.records.at(s.record())
 	grown := rec.object.Bytes() - rec.bytes
 	rec.bytes += grown
-	s.c.objects += grown
-	s.c.kinds[s.kind()] += grown
+	s.c.count(rec.object, s.kind(), grown)
 	s.c.dirty = true
 }
 
