@@ -85,7 +85,7 @@ type Handler interface {
 
 // Door accepts connections and serves their sessions.
 type Door interface {
-	Serve() error // blocks until shut down
+	Serve() error      // blocks until shut down
 	Addr() net.Addr    // the first address
 	Addrs() []net.Addr // every address bound
 	Name() string      // "loop" or "redcon"
