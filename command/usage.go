@@ -277,12 +277,12 @@ func typeOfName(name string) ArgType {
 		return ArgPattern
 	case "unix-time-seconds", "unix-time-milliseconds":
 		return ArgUnixTime
-	case "latitude", "longitude", "radius", "width", "height", "score", "timeout":
+	case "latitude", "longitude", "radius", "width", "height", "score":
 		return ArgDouble
-	case "bit", "bits", "client-id", "count", "cursor", "db", "decrement", "destination-db", "end", "entries-added", "entriesread",
-		"frequency", "increment", "index", "index1", "index2", "len", "limit", "maxage", "milliseconds", "min-match-len", "ms",
-		"num-matches", "numkeys", "numlocal", "numreplicas", "offset", "port", "protover", "rank", "seconds", "start", "stop",
-		"ttl", "version", "weight":
+	case "bit", "bits", "client-id", "cluster-bus-port", "config-epoch", "count", "cursor", "db", "decrement", "destination-db",
+		"end", "end-slot", "entries-added", "entriesread", "frequency", "increment", "index", "index1", "index2", "len", "limit",
+		"maxage", "milliseconds", "min-match-len", "ms", "num-matches", "numkeys", "numlocal", "numreplicas", "offset", "port",
+		"protover", "rank", "seconds", "slot", "start", "start-slot", "stop", "timeout", "ttl", "version", "weight":
 		return ArgInteger
 	}
 	return ArgString
