@@ -80,7 +80,9 @@ func (tx *Tx) touch(s slot) {
 		s.setClock(tx.accessed(s.clock()))
 		return
 	}
-	s.setClock(tx.clock)
+	if s.clock() != tx.clock { // a write would cost the cache line its peace
+		s.setClock(tx.clock)
+	}
 }
 
 // decayed returns the counter, less one for each decay time since the last

@@ -126,17 +126,20 @@ func (s *Store) NextExpiry() int64 {
 	return next
 }
 
-// ExpireSome removes up to budget keys whose time has come, shard by shard.
-// flush is called under each shard's lock with the changes of that shard, so
-// that the caller can journal and announce them. More reports that due keys
-// may be left.
+// ExpireSome removes up to budget keys whose time has come, shard by shard,
+// and goes on where the last call ended. flush is called under each shard's
+// lock with the changes of that shard, so that the caller can journal and
+// announce them. More reports that due keys may be left.
 func (s *Store) ExpireSome(tx *Tx, now int64, budget int, flush func(*Tx)) (more bool) {
-	for i := range s.locks {
+	from := int(s.expireAt.Load())
+	for k := range s.locks {
+		i := (from + k) % len(s.locks)
 		sh := &s.locks[i]
 		if due := sh.due.Load(); due == 0 || due > now {
 			continue
 		}
 		if budget <= 0 {
+			s.expireAt.Store(uint32(i))
 			return true
 		}
 		s.Begin(tx, i/s.shards, now)

@@ -37,6 +37,7 @@ type Store struct {
 	samples     atomic.Int32
 	lfuLog      atomic.Int32
 	lfuDecay    atomic.Int32 // minutes
+	expireAt    atomic.Uint32 // shard where active expiry goes on
 	expired     atomic.Int64
 	evicted     atomic.Int64
 	waits       atomic.Int64
