@@ -154,19 +154,30 @@ type Conf struct {
 }
 
 // Block asks dispatch to park the client until one of Keys becomes ready or
-// Timeout passes (0 = for ever). TimeOut writes the reply of a time-out; it
-// also is the reply inside EXEC, scripts and replay. Args, if set, replaces the
-// request for the runs to come (XREAD resolves $ with it).
+// Timeout passes (0 = for ever). TimeOut writes the reply of a time-out. Refused
+// writes the reply where nothing may wait (EXEC, scripts, replay); nil means
+// TimeOut. Args, if set, replaces the request for the runs to come (XREAD
+// resolves $ with it).
 type Block struct {
 	Keys    [][]byte
 	Timeout time.Duration
 	TimeOut func(*resp.Reply)
+	Refused func(*resp.Reply)
 	Kind    store.Kind // the kind of value waited for
 	Args    [][]byte
 }
 
 // Block parks the client after the handler returns; the handler writes nothing.
 func (c *Ctx) Block(b Block) { c.block = b }
+
+// Refuse replies where nothing may wait.
+func (b *Block) Refuse(r *resp.Reply) {
+	if b.Refused != nil {
+		b.Refused(r)
+		return
+	}
+	b.TimeOut(r)
+}
 
 // Blocked returns what the handler asked for; Keys is nil if it did not block.
 func (c *Ctx) Blocked() *Block { return &c.block }

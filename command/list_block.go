@@ -90,7 +90,7 @@ func bpop(c *Ctx, end store.End) {
 	switch {
 	case done:
 	case key == nil:
-		c.waitForList(keys, timeout)
+		waitForList(c, keys, timeout)
 	default:
 		c.LogAs(popWords[end], key)
 		c.Count(1)
@@ -101,9 +101,16 @@ func bpop(c *Ctx, end store.End) {
 }
 
 // waitForList blocks until one of keys is a list that has elements.
-func (c *Ctx) waitForList(keys [][]byte, timeout time.Duration) {
+func waitForList(c *Ctx, keys [][]byte, timeout time.Duration) {
 	c.Count(0)
 	c.Block(Block{Keys: keys, Timeout: timeout, TimeOut: (*resp.Reply).NullArray, Kind: store.KindList})
+}
+
+// waitForSource is waitForList for a move, which answers a null that is no
+// array's where it may not wait.
+func waitForSource(c *Ctx, timeout time.Duration) {
+	waitForList(c, c.Args[1:2], timeout)
+	c.block.Refused = (*resp.Reply).Null
 }
 
 func blmove(c *Ctx) {
@@ -115,7 +122,7 @@ func blmove(c *Ctx) {
 		return
 	}
 	if !moveElement(c, from, to, wordLMOVE, c.Args[1], c.Args[2], c.Args[3], c.Args[4]) {
-		c.waitForList(c.Args[1:2], timeout)
+		waitForSource(c, timeout)
 	}
 }
 
@@ -127,7 +134,7 @@ func brpoplpush(c *Ctx) {
 		return
 	}
 	if !moveElement(c, store.Back, store.Front, wordRPOPLPUSH, c.Args[1], c.Args[2]) {
-		c.waitForList(c.Args[1:2], timeout)
+		waitForSource(c, timeout)
 	}
 }
 
@@ -140,6 +147,6 @@ func blmpop(c *Ctx) {
 		return
 	}
 	if !mpop(c, &o) {
-		c.waitForList(o.keys, timeout)
+		waitForList(c, o.keys, timeout)
 	}
 }

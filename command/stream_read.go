@@ -325,36 +325,16 @@ func waitForEntries(c *Ctx, o *xreadOptions, sources []source) {
 const fullCount = 10
 
 func xinfoStream(c *Ctx) {
-	a := resp.NewArgs(c.Args[3:])
-	full, count := false, int64(fullCount)
-	if a.Left() > 0 {
-		full = (a.Left() == 1 || a.Left() == 3) && a.Is("FULL")
-		if !full || a.Left() > 0 && !a.Is("COUNT") {
-			c.Reply.Error(resp.SubcommandSyntax("xinfo", c.Args[1]))
-			return
-		}
-		if a.Left() > 0 {
-			if count = a.Int(); count < 0 {
-				count = fullCount
-			}
-		}
-	}
-	if err := a.Err(); err != nil {
-		c.Fail(err)
+	s, ok := streamAt(c, c.Args[2], store.Read)
+	if !ok {
 		return
 	}
-	s, ok := streamAt(c, c.Args[2], store.Read)
-	switch {
-	case !ok:
-	case s == nil:
+	if s == nil {
 		c.Reply.Error(resp.ErrNoSuchKey)
-	case full:
-		replyInfo(c.Reply, s, 9)
-		c.Reply.BulkString("entries")
-		replyEntries(c.Reply, count, func(visit func(store.Entry) bool) { s.Range(store.ID{}, store.MaxID, visit) })
-		c.Reply.BulkString("groups")
-		c.Reply.Array(0)
-	default:
+		return
+	}
+	a := resp.NewArgs(c.Args[3:])
+	if a.Left() == 0 {
 		replyInfo(c.Reply, s, 10)
 		c.Reply.BulkString("groups")
 		c.Reply.Int(0)
@@ -362,7 +342,27 @@ func xinfoStream(c *Ctx) {
 		replyOne(c.Reply, func(visit func(store.Entry) bool) { s.Range(store.ID{}, store.MaxID, visit) })
 		c.Reply.BulkString("last-entry")
 		replyOne(c.Reply, func(visit func(store.Entry) bool) { s.RangeBack(store.MaxID, store.ID{}, visit) })
+		return
 	}
+	count := int64(fullCount)
+	if !a.Is("FULL") || a.Left() > 0 && (a.Left() != 2 || !a.Is("COUNT")) {
+		c.Reply.Error(resp.SubcommandSyntax("xinfo", c.Args[1]))
+		return
+	}
+	if a.Left() > 0 {
+		if count = a.Int(); count < 0 {
+			count = fullCount
+		}
+	}
+	if err := a.Err(); err != nil {
+		c.Fail(err)
+		return
+	}
+	replyInfo(c.Reply, s, 9)
+	c.Reply.BulkString("entries")
+	replyEntries(c.Reply, count, func(visit func(store.Entry) bool) { s.Range(store.ID{}, store.MaxID, visit) })
+	c.Reply.BulkString("groups")
+	c.Reply.Array(0)
 }
 
 // replyInfo begins a map of pairs and replies with the seven that both forms of

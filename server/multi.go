@@ -255,7 +255,7 @@ func (x *Session) runTransaction(w *worker, m *transaction, reply *resp.Reply) {
 		errs := reply.Errors()
 		s.call(w, &w.inner, x, q.cmd, q.args, reply)
 		if b := w.inner.Blocked(); b.Keys != nil {
-			b.TimeOut(reply)
+			b.Refuse(reply)
 		}
 		s.account(w, &w.inner, x, q.cmd, q.args, reply.Errors() != errs)
 	}
