@@ -36,7 +36,7 @@ type Store struct {
 	policy      atomic.Uint32 // Policy, see SetPolicy
 	samples     atomic.Int32
 	lfuLog      atomic.Int32
-	lfuDecay    atomic.Int32 // minutes
+	lfuDecay    atomic.Int32  // minutes
 	expireAt    atomic.Uint32 // shard where active expiry goes on
 	expired     atomic.Int64
 	evicted     atomic.Int64
