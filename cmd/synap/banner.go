@@ -43,16 +43,16 @@ var doors = map[string]string{
 func limits(cfg *config.Config) string {
 	memory := "no memory limit"
 	if cfg.MaxMemory > 0 {
-		memory = fmt.Sprintf("%s memory (%s)", bytes(cfg.MaxMemory), cfg.MaxMemoryPolicy)
+		memory = fmt.Sprintf("%s memory (%s)", size(cfg.MaxMemory), cfg.MaxMemoryPolicy)
 	}
 	rate := "rate limit off"
 	if r := &cfg.RateLimit; r.Enabled {
 		rate = fmt.Sprintf("%v commands/s and %d at once per address", r.RequestsPerSecond, r.BurstSize)
 	}
-	return fmt.Sprintf("%d clients, %s, %s a value, %s", cfg.MaxClients, memory, bytes(cfg.ProtoMaxBulkLen), rate)
+	return fmt.Sprintf("%d clients, %s, %s a value, %s", cfg.MaxClients, memory, size(cfg.ProtoMaxBulkLen), rate)
 }
 
-func bytes(n int64) string {
+func size(n int64) string {
 	switch {
 	case n >= 1<<30:
 		return fmt.Sprintf("%.1f GiB", float64(n)/(1<<30))
