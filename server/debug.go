@@ -143,27 +143,91 @@ func debugPopulate(x *Session, c *command.Ctx, args [][]byte) {
 	c.Reply.OK()
 }
 
+// digest is Redis' own (DEBUG DIGEST): equal data give the same number in both.
+type digest [sha1.Size]byte
+
+// xor adds a part whose place among the others does not matter.
+func (d *digest) xor(b []byte) {
+	for i, v := range sha1.Sum(b) {
+		d[i] ^= v
+	}
+}
+
+// mix adds a part whose place matters.
+func (d *digest) mix(b []byte) {
+	d.xor(b)
+	*d = sha1.Sum(d[:])
+}
+
+func (d *digest) String() string { return hex.EncodeToString(d[:]) }
+
+// digestKinds are the numbers of Redis' types.
+var digestKinds = [...]byte{
+	store.KindString: 0, store.KindList: 1, store.KindSet: 2, store.KindZSet: 3, store.KindHash: 4, store.KindStream: 6,
+}
+
+// mixValue adds the value of a key, if it exists, and whether it expires.
+func (d *digest) mixValue(tx *store.Tx, key []byte) {
+	kind := tx.Kind(key, store.Peek)
+	if kind == store.KindNone {
+		return
+	}
+	d.mix([]byte{0, 0, 0, digestKinds[kind]})
+	switch kind {
+	case store.KindString:
+		value, _ := tx.Get(key, store.Peek)
+		d.mix(value)
+	case store.KindList:
+		list, _ := tx.List(key, store.Peek)
+		list.Range(0, -1, func(v []byte) bool {
+			d.mix(v)
+			return true
+		})
+	case store.KindStream:
+		stream, _ := tx.Stream(key, store.Peek)
+		stream.Range(store.ID{}, store.MaxID, func(e store.Entry) bool {
+			d.mix(fmt.Appendf(nil, "%d.%d", e.ID.Ms, e.ID.Seq))
+			e.Each(d.mix)
+			return true
+		})
+	}
+	if at, _ := tx.ExpireTime(key); at >= 0 {
+		d.xor([]byte("!!expire!!"))
+	}
+}
+
 func debugDigest(x *Session, c *command.Ctx, _ [][]byte) {
-	var sum [sha1.Size]byte
+	var all digest
 	db := c.Tx.DB()
 	for i := range c.Tx.Databases() {
-		c.Tx.Use(i)
 		if x.srv.store.DBSize(i) == 0 {
 			continue
 		}
-		one := c.Tx.Digest()
-		for j, b := range sha1.Sum(strconv.AppendInt(one[:], int64(i), 10)) {
-			sum[j] ^= b
+		c.Tx.Use(i)
+		var keys [][]byte
+		c.Tx.Walk(func(key []byte, _ store.Kind) bool {
+			keys = append(keys, bytes.Clone(key))
+			return true
+		})
+		if len(keys) > 0 {
+			all.mix([]byte{0, 0, byte(i >> 8), byte(i)})
+		}
+		for _, key := range keys {
+			var one digest
+			one.mix(key)
+			one.mixValue(c.Tx, key)
+			all.xor(one[:])
 		}
 	}
 	c.Tx.Use(db)
-	c.Reply.Status(hex.EncodeToString(sum[:]))
+	c.Reply.Status(all.String())
 }
 
 func debugDigestValue(x *Session, c *command.Ctx, args [][]byte) {
 	c.Reply.Array(len(args))
 	for _, key := range args {
-		sum := c.Tx.DigestValue(key)
-		c.Reply.Status(hex.EncodeToString(sum[:]))
+		var one digest
+		one.mixValue(c.Tx, key)
+		c.Reply.Status(one.String())
 	}
 }
