@@ -66,7 +66,6 @@ const (
 	maxEvents    = 512
 	maxJoins     = 64 // new connections a turn
 	spareBuffers = 128
-	lentSize     = 8 << 10
 )
 
 func newLoop(index int, door *LoopDoor) (*loop, error) {

@@ -3,22 +3,8 @@ package resp
 import (
 	"net/netip"
 	"sync/atomic"
-	"time"
 
 	"golang.org/x/sys/unix"
-)
-
-// state bits of a loopConn.
-type state uint16
-
-const (
-	stateParked  state = 1 << iota // takes no requests
-	stateMuffled                   // parked, and readable: its input interest is off
-	stateClosing                   // sends what is owed, then closes
-	stateDirty                     // stands in loop.dirty
-	stateQueued                    // stands in loop.backlog
-	stateServed                    // has sent a request
-	statePeerEOF                   // the peer has closed its side
 )
 
 // loopConn is one connection of a loop. It owns no buffer while it is idle.
@@ -45,10 +31,6 @@ type loopConn struct {
 	posted  atomic.Int32 // tasks in the mailbox
 	closed  atomic.Bool
 }
-
-// maxPosted bounds the tasks that may wait for one connection. Posters coalesce
-// theirs, so a connection that reaches it is lost: it is closed.
-const maxPosted = 4096
 
 func (c *loopConn) ID() int64                  { return c.id }
 func (c *loopConn) RemoteAddr() netip.AddrPort { return c.remote }
@@ -133,16 +115,6 @@ func (c *loopConn) interest() {
 	}
 }
 
-// Sizes of input. A tail up to smallTail is copied in front of the loop's buffer
-// at the next read; a longer one is received into its own buffer.
-const (
-	readSize     = 64 << 10
-	readMax      = 1 << 20 // into a long argument's own buffer
-	smallTail    = 4 << 10
-	readsPerTurn = 4
-	turnOutput   = 1 << 20 // bytes written for one session before others get their turn
-)
-
 // receive reads and runs requests; other sessions get their turn after
 // readsPerTurn full reads.
 func (c *loopConn) receive() {
@@ -151,7 +123,7 @@ func (c *loopConn) receive() {
 		buf := l.in[:copy(l.in, c.in)]
 		own := len(c.in) > smallTail
 		if own {
-			c.grow()
+			c.in = grown(c.in, c.frame.missing(len(c.in)))
 			buf = c.in
 		}
 		space := buf[len(buf):min(cap(buf), len(buf)+readMax)]
@@ -178,19 +150,6 @@ func (c *loopConn) receive() {
 			return
 		}
 	}
-}
-
-// grow makes room in c.in, which holds part of a long argument: at most double,
-// and no more than the argument needs once that is less.
-func (c *loopConn) grow() {
-	if room := cap(c.in) - len(c.in); room >= readSize || room >= c.frame.missing(len(c.in)) && room > 0 {
-		return
-	}
-	size := 2*len(c.in) + readSize
-	if missing := c.frame.missing(len(c.in)); missing > 0 {
-		size = min(size, len(c.in)+missing+smallTail)
-	}
-	c.in = append(make([]byte, 0, size), c.in...)
 }
 
 // run takes the requests of buf, keeps what is left, and tells whether c may
@@ -368,10 +327,6 @@ func (c *loopConn) wait(progress bool) {
 	c.interest()
 	c.schedule()
 }
-
-// minPark keeps a session that parks again and again until a past deadline from
-// holding the loop.
-const minPark = int64(100 * time.Microsecond)
 
 // schedule sets the connection's timer to the earliest deadline that applies.
 func (c *loopConn) schedule() { c.loop.timers.set(c, c.deadline()) }

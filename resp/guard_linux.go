@@ -1,0 +1,54 @@
+package resp
+
+import (
+	"io"
+	"time"
+
+	"golang.org/x/sys/unix"
+)
+
+// fetch waits for input and appends it to g.in. A plain connection takes a
+// buffer only when there is something to read.
+func (g *guard) fetch() (n int, err error) {
+	if g.conn != g.raw || g.fd == nil {
+		return g.fetchStream()
+	}
+	var errno unix.Errno
+	waitErr := g.fd.Read(func(fd uintptr) bool {
+		n, errno = readSocket(int32(fd), g.room())
+		if errno == unix.EAGAIN || errno == unix.EINTR {
+			g.unroom()
+			return errno == unix.EINTR
+		}
+		return true
+	})
+	switch {
+	case waitErr != nil:
+		return 0, waitErr
+	case errno == unix.EINTR:
+		return 0, nil
+	case errno != 0:
+		return 0, errno
+	case n == 0:
+		g.unroom()
+		g.state |= statePeerEOF
+		return 0, io.EOF
+	}
+	g.in = g.in[:len(g.in)+n]
+	return n, nil
+}
+
+// watch waits until the peer closes, or until the deadline set by arm or Post.
+func (g *guard) watch(time.Time) error {
+	gone := false
+	err := g.fd.Read(func(fd uintptr) bool {
+		p := []unix.PollFd{{Fd: int32(fd), Events: unix.POLLRDHUP}}
+		_, _ = unix.Poll(p, 0)
+		gone = p[0].Revents&(unix.POLLRDHUP|unix.POLLHUP|unix.POLLERR) != 0
+		return gone
+	})
+	if gone {
+		return io.EOF
+	}
+	return err
+}

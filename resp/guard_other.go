@@ -1,0 +1,33 @@
+//go:build !linux
+
+package resp
+
+import (
+	"os"
+	"time"
+)
+
+func (g *guard) fetch() (int, error) { return g.fetchStream() }
+
+// watch waits until the peer closes, Post interrupts it, or until, which arm has
+// set as the read deadline too. Only reading shows a closed peer here, so input is read ahead, up to a bound;
+// beyond it a peer's close is seen when the session goes on.
+func (g *guard) watch(until time.Time) error {
+	for len(g.in) < readSize {
+		n, err := g.fetchStream()
+		g.door.input.Add(int64(n))
+		g.keep()
+		if err != nil {
+			return err
+		}
+	}
+	var timeout <-chan time.Time
+	if !until.IsZero() {
+		timeout = time.After(time.Until(until))
+	}
+	select {
+	case <-g.wake:
+	case <-timeout:
+	}
+	return os.ErrDeadlineExceeded
+}
