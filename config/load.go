@@ -147,8 +147,10 @@ func (c *Config) check() (*Option, error) {
 		return blame("tls-port", "argument must differ from port")
 	case (c.Port != 0 || c.TLSPort != 0) && len(c.Bind) == 0:
 		return blame("bind", "argument must name an address while port or tls-port is not 0")
-	case c.TLSPort != 0 && (c.TLSCertFile == "" || c.TLSKeyFile == ""):
-		return blame("tls-port", "argument must be 0 without tls-cert-file and tls-key-file")
+	case c.TLSPort != 0 && c.TLSCertFile == "":
+		return blame("tls-cert-file", "argument must name a file while tls-port is not 0")
+	case c.TLSPort != 0 && c.TLSKeyFile == "":
+		return blame("tls-key-file", "argument must name a file while tls-port is not 0")
 	case c.TLSPort != 0 && c.TLSAuthClients != "no" && c.TLSCACertFile == "":
 		return blame("tls-auth-clients", "argument must be 'no' without tls-ca-cert-file")
 	case c.NetworkDoor == "loop" && runtime.GOOS != "linux":
@@ -252,7 +254,8 @@ func (src *Source) Reload(current *Config) (next *Config, ignored []string, err 
 			return nil, nil, err
 		}
 	}
-	if o, err := next.check(); err != nil {
+	// Fixed options are current's: whatever is wrong with them was so before.
+	if o, err := next.check(); err != nil && o.Mode != Fixed {
 		return nil, nil, &ValueError{Origin: src.Path, Option: o, Value: o.value.file(next), Reason: err}
 	}
 	return next, ignored, nil
@@ -297,23 +300,29 @@ func (c *Config) With(pairs [][2]string, allowProtected bool) (*Config, error) {
 			return nil, &SetError{Name: o.Name, Reason: err.Error()}
 		}
 	}
-	if o, err := next.check(); err != nil {
+	if o, err := next.check(); err != nil && o.Mode != Fixed {
 		return nil, &SetError{Name: o.Name, Reason: err.Error()}
 	}
 	return &next, nil
 }
 
 // Get returns name and value of the options that any of the patterns names,
-// each once. match is the glob matcher; it is asked without regard to case.
+// each once; an option named in full is returned as it was written. match is
+// the glob matcher; it gets both in lower case.
 func (c *Config) Get(match func(pattern, name string) bool, patterns ...string) (pairs [][2]string) {
 	for _, o := range options {
-		if slices.ContainsFunc(patterns, func(p string) bool {
+		for _, p := range patterns {
+			name := p
 			if strings.ContainsAny(p, "*?[") {
-				return match(strings.ToLower(p), o.Name)
+				name = o.Name
+				if !match(strings.ToLower(p), o.Name) {
+					continue
+				}
+			} else if !strings.EqualFold(p, o.Name) {
+				continue
 			}
-			return strings.EqualFold(p, o.Name)
-		}) {
-			pairs = append(pairs, [2]string{o.Name, o.value.get(c)})
+			pairs = append(pairs, [2]string{name, o.value.get(c)})
+			break
 		}
 	}
 	return pairs

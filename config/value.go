@@ -1,7 +1,6 @@
 package config
 
 import (
-	"errors"
 	"fmt"
 	"math"
 	"net/netip"
@@ -48,11 +47,11 @@ const errNotInteger = reason("argument couldn't be parsed into an integer")
 
 func (v number[T]) set(c *Config, text string) error {
 	n, err := strconv.ParseInt(text, 10, 64)
-	if errors.Is(err, strconv.ErrRange) || err == nil && (n < int64(v.min) || n > int64(v.max)) {
-		return fmt.Errorf("argument must be between %d and %d inclusive", v.min, v.max)
-	}
 	if err != nil || text[0] == '+' {
 		return errNotInteger
+	}
+	if n < int64(v.min) || n > int64(v.max) {
+		return fmt.Errorf("argument must be between %d and %d inclusive", v.min, v.max)
 	}
 	*v.at(c) = T(n)
 	return nil
@@ -442,7 +441,7 @@ type outputLimits struct{ several }
 
 func (outputLimits) set(c *Config, s string) error {
 	words := strings.Fields(s)
-	if len(words)%4 != 0 || len(words) == 0 {
+	if len(words)%4 != 0 {
 		return reason("Wrong number of arguments in buffer limit configuration.")
 	}
 	limits := c.OutputLimits
