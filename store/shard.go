@@ -276,10 +276,10 @@ func (c *contents) free(r ref, e entry) {
 
 // replace puts v in the place of s's value; the expiry stays.
 func (c *contents) replace(s *slot, key []byte, v value, clock uint32) {
-	c.dirty = true
 	if v.object == nil && (c.overwrite(s, v, clock) || c.overwriteBig(s, v, clock)) {
-		return
+		return // nothing that is published has changed
 	}
+	c.dirty = true
 	old, r := s.entry, s.ref()
 	s.b.refs[s.i] = c.place(key, v, old.expires(), clock)
 	s.entry = c.entry(s.b.refs[s.i])

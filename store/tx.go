@@ -46,7 +46,7 @@ func (s *Store) Begin(tx *Tx, db int, now int64) {
 	tx.store, tx.db, tx.Now, tx.Event = s, db, now, ""
 	tx.lfu = Policy(s.policy.Load()).lfu()
 	tx.clock = uint32(now/1000) & clockMask
-	tx.want, tx.held = tx.want[:0], tx.held[:0]
+	tx.want, tx.held = emptied(tx.want), tx.held[:0]
 	tx.known, tx.turn = emptied(tx.known), 0
 	tx.ResetChanges()
 }

@@ -301,7 +301,7 @@ func TestConcurrency(t *testing.T) {
 				a := fmt.Append(nil, "key:", mix(&rnd)%200)
 				b := fmt.Append(nil, "key:", mix(&rnd)%200)
 				s.Begin(&tx, g%2, int64(1000+i))
-				switch i % 8 {
+				switch i % 10 {
 				case 0:
 					tx.Want(0, a)
 					tx.Want(1, b)
@@ -317,6 +317,17 @@ func TestConcurrency(t *testing.T) {
 				case 4:
 					s.ExpireSome(&tx, int64(1000+i), 10, func(*Tx) {})
 				case 5:
+					tx.WantAll()
+					tx.Lock()
+					switch mix(&rnd) % 20 {
+					case 0:
+						tx.Flush(0)
+					case 1:
+						tx.FlushAsync(1)
+					default:
+						tx.SwapDB(0, 1)
+					}
+				case 6:
 					s.CompactStep()
 					s.Used()
 					s.Stats(1)
