@@ -32,6 +32,7 @@ func (c *collector) Describe(ch chan<- *prometheus.Desc) {
 	for _, d := range c.r.all {
 		ch <- d.Desc
 	}
+	ch <- c.r.quants
 }
 
 // Collect implements prometheus.Collector.
@@ -41,7 +42,7 @@ func (c *collector) Collect(ch chan<- prometheus.Metric) {
 	c.keyspace(e, &s)
 	c.commands(e, &s)
 	c.queues(e)
-	c.streams(e)
+	rooms, gauges := c.streams(e)
 	c.pubsub(e, &s)
 	c.replication(e)
 	c.side(e)
@@ -51,6 +52,7 @@ func (c *collector) Collect(ch chan<- prometheus.Metric) {
 	c.limits(e, &s)
 	if c.m.o.RedisNames == nil || c.m.o.RedisNames() {
 		c.r.collect(e, &s)
+		c.r.streams(e, rooms, gauges)
 	}
 }
 
@@ -211,9 +213,9 @@ func (c *collector) queueHistogram(e *emitter, o *Object, at int, op string) {
 	e.ch <- h
 }
 
-func (c *collector) streams(e *emitter) {
+func (c *collector) streams(e *emitter) (objects []Object, gauges []Gauge) {
 	width := familyWords[Rooms]
-	objects, gauges := c.objects(Rooms)
+	objects, gauges = c.objects(Rooms)
 	for i := range objects {
 		o := &objects[i]
 		e.value(c.f.streamBuffer, float64(gauges[i].Size), o.Label)
@@ -228,6 +230,7 @@ func (c *collector) streams(e *emitter) {
 	e.value(c.f.streamLag, 0, other, other)
 	e.count(c.f.labelsDropped, c.m.o.Objects.Folded(Rooms), "room")
 	e.count(c.f.labelsDropped, c.m.o.Objects.Folded(Events), "event_type")
+	return objects, gauges
 }
 
 // streamEvents shows pairs of room and event type. A room is shown here if it

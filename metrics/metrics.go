@@ -21,6 +21,13 @@ import (
 type Gauge struct {
 	Size        int64 // messages ready, elements, entries; subscriptions of a topic
 	Subscribers int64 // of a stream: clients blocked in it and its consumers
+	DBs         []DBSize
+}
+
+// DBSize is the part of an object's Size in one database.
+type DBSize struct {
+	DB   int
+	Size int64
 }
 
 // Options are what the server gives; all but Stats, Commands and Objects may

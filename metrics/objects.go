@@ -1,7 +1,6 @@
 package metrics
 
 import (
-	"cmp"
 	"hash/maphash"
 	"math"
 	"slices"
@@ -86,6 +85,7 @@ const (
 	maxLabel     = 128 // longer names are only counted under _other
 	rowsPerLabel = 4   // rows of a table for each label value shown
 	sampled      = 12  // rows looked at to find one to give up
+	patience     = 16  // names without a row are turned away so often before a row is given up
 )
 
 // Objects counts by names that clients choose, in bounded memory. Each family
@@ -104,7 +104,8 @@ type Objects struct {
 	listed atomic.Pointer[func(key []byte) bool]
 	allow  [families]atomic.Pointer[func(name []byte) bool] // nil: no allow-list
 
-	scrape sync.Mutex // one Collect at a time
+	scrape sync.Mutex  // one Collect at a time; guards spare
+	spare  []candidate // of the last Collect, to be used again
 }
 
 // NewObjects returns empty tables; limit is max_label_values.
@@ -225,7 +226,7 @@ func (o *Objects) table(f Family, name []byte) (*table, uint64) {
 // table is one part of a family.
 type table struct {
 	mu    sync.Mutex // guards everything here
-	index []uint32   // open addressing, row+1; 0 = free
+	index []uint64   // open addressing: upper half of the hash and row+1; 0 = free
 	rows  []row
 	ranks []uint32 // beside rows, close together: what a search for the least used reads
 	other []uint64 // words of the names without a row
@@ -280,15 +281,20 @@ func (t *table) find(name []byte, h uint64) int {
 	}
 	mask := uint64(len(t.index) - 1)
 	for i := h & mask; ; i = (i + 1) & mask {
-		r := t.index[i]
-		if r == 0 {
+		x := t.index[i]
+		if x == 0 {
 			return -1
 		}
-		if row := &t.rows[r-1]; row.hash == h && row.name == string(name) {
-			return int(r - 1)
+		if (x^h)&tagMask == 0 {
+			if r := int(uint32(x) - 1); t.rows[r].name == string(name) {
+				return r
+			}
 		}
 	}
 }
+
+// tagMask is the part of an index entry that comes from the hash.
+const tagMask = math.MaxUint32 << 32
 
 // enter gives name a row if one is free or can be won; -1 if not.
 func (t *table) enter(o *Objects, f Family, name []byte, h uint64) int {
@@ -310,10 +316,13 @@ func (t *table) enter(o *Objects, f Family, name []byte, h uint64) int {
 	return len(t.rows) - 1
 }
 
-// win gives up the least used of a few rows with probability 1/(its rank + 1),
-// always for a name on the allow-list. Ranks survive: the winner inherits.
+// win gives up the least used of a few rows, always for a name on the
+// allow-list, else with probability 1/(patience × (that row's use + 1)).
 func (t *table) win(f Family, allowed *func([]byte) bool, name []byte) bool {
 	first := allowed != nil && (*allowed)(name)
+	if !first && t.random()%patience != 0 {
+		return false
+	}
 	least, rank := -1, uint32(math.MaxUint32)
 	x := t.random()
 	for range sampled {
@@ -323,9 +332,10 @@ func (t *table) win(f Family, allowed *func([]byte) bool, name []byte) bool {
 			least, rank = r, t.ranks[r]
 		}
 	}
-	if least < 0 || !first && t.random()%uint64(rank+1) != 0 {
+	if least < 0 || !first && t.random()%(uint64(rank)+1) != 0 {
 		return false
 	}
+	t.folded++
 	t.drop(f, least)
 	return true
 }
@@ -340,7 +350,7 @@ func (t *table) random() uint64 {
 
 // grow doubles the index; rows keep their places.
 func (t *table) grow() {
-	t.index = make([]uint32, max(16, 2*len(t.index)))
+	t.index = make([]uint64, max(16, 2*len(t.index)))
 	for r := range t.rows {
 		t.place(r)
 	}
@@ -352,7 +362,7 @@ func (t *table) place(r int) {
 	for t.index[i] != 0 {
 		i = (i + 1) & mask
 	}
-	t.index[i] = uint32(r + 1)
+	t.index[i] = t.rows[r].hash&tagMask | uint64(r+1)
 }
 
 // drop adds a row's words to _other and frees it; the last row takes its place.
@@ -376,11 +386,11 @@ var row0 row
 func (t *table) unplace(r int) {
 	mask := uint64(len(t.index) - 1)
 	i := t.rows[r].hash & mask
-	for t.index[i] != uint32(r+1) {
+	for uint32(t.index[i]) != uint32(r+1) {
 		i = (i + 1) & mask
 	}
 	for j := (i + 1) & mask; t.index[j] != 0; j = (j + 1) & mask {
-		home := t.rows[t.index[j]-1].hash & mask
+		home := t.rows[uint32(t.index[j])-1].hash & mask
 		if (j-home)&mask >= (j-i)&mask {
 			t.index[i] = t.index[j]
 			i = j
@@ -396,25 +406,24 @@ type Object struct {
 	Words []uint64
 }
 
-// candidate is a row's claim to be shown.
+// candidate is a row and its claim to be shown: allow-listed names come first,
+// then the most used; the hash decides between equals.
 type candidate struct {
+	claim uint64
 	table int
 	name  string
 	hash  uint64
-	rank  uint32
-	first bool // on the allow-list
 }
 
-// Collect chooses the names to show, most used first, allow-listed before
-// them, and returns their counters and those of _other. Counters of a name
-// never fall while it is shown, and _other never falls at all. A table is
-// locked for microseconds at a time.
+// Collect chooses the names to show and returns their counters and those of
+// _other. Counters of a name never fall while it is shown, and _other never
+// falls at all. A table is locked for microseconds at a time.
 func (o *Objects) Collect(f Family) (shown []Object, other []uint64) {
 	o.scrape.Lock()
 	defer o.scrape.Unlock()
 	all := o.candidates(f)
 	if limit := int(o.limit.Load()); len(all) > limit {
-		slices.SortFunc(all, before)
+		selectFirst(all, limit)
 		all = all[:limit]
 	}
 	var chosen [trackers][]candidate
@@ -431,40 +440,59 @@ func (o *Objects) Collect(f Family) (shown []Object, other []uint64) {
 // candidates lists the rows of a family. A row that is shown stands its ground
 // against one that is a little busier, so that series do not flap.
 func (o *Objects) candidates(f Family) []candidate {
-	var all []candidate
+	all := o.spare[:0]
 	allowed := o.allow[f].Load()
 	for i := range o.tables[f] {
 		t := &o.tables[f][i]
 		t.mu.Lock()
 		for r := range t.rows {
-			row := &t.rows[r]
-			c := candidate{table: i, name: row.name, hash: row.hash, rank: t.ranks[r]}
+			row, rank := &t.rows[r], uint64(t.ranks[r])
 			if row.shown {
-				c.rank += min(c.rank/4, math.MaxUint32-c.rank)
+				rank += rank / 4
 			}
-			all = append(all, c)
+			claim := min(rank, math.MaxUint32)<<31 | row.hash>>33
+			all = append(all, candidate{claim, i, row.name, row.hash})
 		}
 		t.mu.Unlock()
 	}
 	if allowed != nil {
 		for i := range all {
-			all[i].first = (*allowed)([]byte(all[i].name))
+			if (*allowed)([]byte(all[i].name)) {
+				all[i].claim |= 1 << 63
+			}
 		}
 	}
+	o.spare = all
 	return all
 }
 
-func before(a, b candidate) int {
-	switch {
-	case a.first != b.first:
-		if a.first {
-			return -1
+// selectFirst moves the n largest claims to the front (Hoare's selection).
+func selectFirst(all []candidate, n int) {
+	for lo, hi := 0, len(all)-1; lo < hi; {
+		pivot := all[lo+(hi-lo)/2].claim
+		i, j := lo, hi
+		for i <= j {
+			for all[i].claim > pivot {
+				i++
+			}
+			for all[j].claim < pivot {
+				j--
+			}
+			if i <= j {
+				all[i], all[j] = all[j], all[i]
+				i++
+				j--
+			}
 		}
-		return 1
-	case a.rank != b.rank:
-		return cmp.Compare(b.rank, a.rank)
+		switch {
+		case n-1 <= j:
+			hi = j
+		case n-1 >= i:
+			lo = i
+		default:
+			return
+		}
 	}
-	return strings.Compare(a.name, b.name)
 }
 
 // collect adds the table's part: a series for each chosen row, everything else

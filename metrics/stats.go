@@ -49,6 +49,14 @@ type ClientStats struct {
 	Subscriptions, ShardClients int64
 }
 
+// Refused is the number of connections refused for any reason.
+func (c *ClientStats) Refused() (n int64) {
+	for _, r := range c.Rejected {
+		n += r
+	}
+	return n
+}
+
 // DoorStats are a listening address' connections.
 type DoorStats struct {
 	Door        string // tcp, tls, unix

@@ -271,14 +271,7 @@ func infoStats(w *infoWriter, st *metrics.Stats, _ *Server) {
 	w.float("instantaneous_output_kbps", t.OutputKbps, 2)
 	w.text("instantaneous_input_repl_kbps", "0.00")
 	w.text("instantaneous_output_repl_kbps", "0.00")
-	var rejected, killed int64
-	for _, n := range c.Rejected {
-		rejected += n
-	}
-	for _, n := range c.Killed {
-		killed += n
-	}
-	w.int("rejected_connections", rejected)
+	w.int("rejected_connections", c.Refused())
 	w.zeros("sync_full", "sync_partial_ok", "sync_partial_err")
 	w.int("expired_keys", t.Expired)
 	w.text("expired_stale_perc", "0.00")

@@ -335,11 +335,15 @@ func (s *Server) objectGauges(f metrics.Family, names []string) []metrics.Gauge 
 	return out
 }
 
+// gauge adds what the locked key holds in the transaction's database.
 func (s *Server) gauge(tx *store.Tx, f metrics.Family, key []byte, g *metrics.Gauge) {
 	kind := tx.Kind(key, store.Peek)
 	if f == metrics.Queues && kind == store.KindList || f == metrics.Rooms && kind == store.KindStream {
 		if m, ok := tx.Meta(key); ok {
 			g.Size += int64(m.Len)
+			if f == metrics.Rooms {
+				g.DBs = append(g.DBs, metrics.DBSize{DB: tx.DB(), Size: int64(m.Len)})
+			}
 		}
 	}
 	if f == metrics.Rooms {
