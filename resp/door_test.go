@@ -487,7 +487,7 @@ func TestDoorPark(t *testing.T) {
 		c.send(ping + arr("PARK", "0") + ping)
 		c.expect("+PONG\r\n") // replies owed before the park are sent
 		c.send(ping)          // arrives while parked
-		h.until("it is parked", func() bool { return len(h.server.parked) > 0 || h.server.peekParked() })
+		h.until("it is parked twice", func() bool { return h.server.countParked() == 2 })
 		e := h.server.takeParked()
 		last := e[len(e)-1]
 		if !last.conn.Post(func() { last.out.Status("PUSHED") }) {
@@ -499,10 +499,10 @@ func TestDoorPark(t *testing.T) {
 	})
 }
 
-func (s *echoServer) peekParked() bool {
+func (s *echoServer) countParked() int {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	return len(s.parked) > 0
+	return len(s.parked)
 }
 
 // A dead client behind a parked session is noticed, also with input that nobody reads.
@@ -511,7 +511,7 @@ func TestDoorParkedPeerCloses(t *testing.T) {
 		for _, more := range []string{"", ping, strings.Repeat(ping, 1000)} {
 			c := h.dial()
 			c.send(arr("PARK", "0"))
-			h.until("it is parked", h.server.peekParked)
+			h.until("it is parked", func() bool { return h.server.countParked() > 0 })
 			h.server.takeParked()
 			c.send(more)
 			c.Close()
@@ -571,7 +571,7 @@ func TestDoorShutdownSendsWhatIsOwed(t *testing.T) {
 		c, idle, parked := h.dial(), h.dial(), h.dial()
 		idle.ping()
 		parked.send(arr("PARK", "0"))
-		h.until("it is parked", h.server.peekParked)
+		h.until("it is parked", func() bool { return h.server.countParked() > 0 })
 		c.send(arr("BIG", "8000000"))
 		c.expect("$8000000\r\n")
 		done := make(chan struct{})

@@ -59,7 +59,7 @@ func (s *Server) openDoor(kind, name string, spec resp.ListenerSpec) error {
 	if name == "loop" {
 		d, err = resp.NewLoopDoor(spec, s, len(s.loops), s.doorOptions)
 	} else {
-		d, err = newRedconDoor(spec, s, len(s.loops), s.doorOptions)
+		d, err = resp.NewRedconDoor(spec, s, len(s.loops), s.doorOptions)
 	}
 	if err != nil {
 		return err
