@@ -177,22 +177,26 @@ func (o *Object) word(i int) uint64 {
 }
 
 func (c *collector) queues(e *emitter) {
-	width := familyWords[Queues]
 	objects, gauges := c.objects(Queues)
 	for i := range objects {
-		o := &objects[i]
-		e.value(c.f.queueDepth, float64(gauges[i].Size), o.Label)
-		for op, name := range queueOpNames {
-			if at := op * width; o.Label == other || at+width <= len(o.Words) && o.used(at, width) {
-				e.outcome(c.f.queueOps, o.word(at+wordOK), o.word(at+wordError), o.Label, name)
-				c.queueHistogram(e, o, at, name)
-			}
-		}
+		c.queue(e, &objects[i], gauges[i])
 	}
 	for _, d := range []*desc{c.f.queueDLQ, c.f.queueUnacked, c.f.queueDelayed, c.f.queueConsumers, c.f.queueOldest, c.f.queueRedelive} {
 		e.value(d, 0, other)
 	}
 	e.count(c.f.labelsDropped, c.m.o.Objects.Folded(Queues), "queue")
+}
+
+// queue shows one queue: its depth, and the operations it has seen.
+func (c *collector) queue(e *emitter, o *Object, g Gauge) {
+	width := familyWords[Queues]
+	e.value(c.f.queueDepth, float64(g.Size), o.Label)
+	for op, name := range queueOpNames {
+		if at := op * width; o.Label == other || at+width <= len(o.Words) && o.used(at, width) {
+			e.outcome(c.f.queueOps, o.word(at+wordOK), o.word(at+wordError), o.Label, name)
+			c.queueHistogram(e, o, at, name)
+		}
+	}
 }
 
 func (o *Object) used(from, n int) bool {
@@ -214,23 +218,27 @@ func (c *collector) queueHistogram(e *emitter, o *Object, at int, op string) {
 }
 
 func (c *collector) streams(e *emitter) (objects []Object, gauges []Gauge) {
-	width := familyWords[Rooms]
 	objects, gauges = c.objects(Rooms)
 	for i := range objects {
-		o := &objects[i]
-		e.value(c.f.streamBuffer, float64(gauges[i].Size), o.Label)
-		e.value(c.f.streamSubscribers, float64(gauges[i].Subscribers), o.Label)
-		for op, name := range streamOpNames {
-			if at := op * width; o.Label == other || at+width <= len(o.Words) && o.used(at, width) {
-				e.outcome(c.f.streamOps, o.word(at+wordOK), o.word(at+wordError), o.Label, name)
-			}
-		}
+		c.room(e, &objects[i], gauges[i])
 	}
 	c.streamEvents(e, objects)
 	e.value(c.f.streamLag, 0, other, other)
 	e.count(c.f.labelsDropped, c.m.o.Objects.Folded(Rooms), "room")
 	e.count(c.f.labelsDropped, c.m.o.Objects.Folded(Events), "event_type")
 	return objects, gauges
+}
+
+// room shows one stream.
+func (c *collector) room(e *emitter, o *Object, g Gauge) {
+	width := familyWords[Rooms]
+	e.value(c.f.streamBuffer, float64(g.Size), o.Label)
+	e.value(c.f.streamSubscribers, float64(g.Subscribers), o.Label)
+	for op, name := range streamOpNames {
+		if at := op * width; o.Label == other || at+width <= len(o.Words) && o.used(at, width) {
+			e.outcome(c.f.streamOps, o.word(at+wordOK), o.word(at+wordError), o.Label, name)
+		}
+	}
 }
 
 // streamEvents shows pairs of room and event type. A room is shown here if it

@@ -299,7 +299,3 @@ func (m *Metrics) profile(w http.ResponseWriter, r *http.Request) {
 		pprof.Index(w, r)
 	}
 }
-
-func (m *Metrics) detailed(w http.ResponseWriter, r *http.Request) {
-	http.Error(w, "family is one of: queue, room, topic", http.StatusBadRequest)
-}

@@ -541,6 +541,34 @@ func TestPages(t *testing.T) {
 	}
 }
 
+func TestDetailed(t *testing.T) {
+	f := newFixture(t, func(o *Options) {
+		o.Walk = func(_ Family, visit func(string, Gauge)) {
+			for i := range 1000 {
+				visit(fmt.Sprintf("orders-%d", i), Gauge{Size: int64(i)})
+			}
+			visit("orders-7", Gauge{Size: 100}) // in another database
+			visit("mail", Gauge{Size: 5})
+		}
+	})
+	f.objects.RecordQueueOp([]byte("orders-7"), QueuePublish, 3, 1000, false)
+	f.objects.RecordQueueOp([]byte("mail"), QueuePublish, 3, 1000, false)
+	res, body := f.get(t, "/metrics/detailed?family=queue&match=orders-*")
+	if res.StatusCode != 200 {
+		t.Fatalf("%d %s", res.StatusCode, body)
+	}
+	got := series(t, body)
+	if got[`synap_queue_depth{queue="orders-7"}`] != 107 || got[`synap_queue_depth{queue="orders-999"}`] != 999 {
+		t.Error("depths are wrong")
+	}
+	if got[`synap_queue_operations_total{operation="publish",queue="orders-7",status="success"}`] != 3 {
+		t.Error("counters are missing")
+	}
+	if strings.Contains(body, "mail") || strings.Contains(body, "synap_kv") {
+		t.Error("more is shown than was asked for")
+	}
+}
+
 func TestPprofOnlyOnRequestAndLoopback(t *testing.T) {
 	f := newFixture(t, func(o *Options) { o.Pprof = true })
 	if res, _ := f.get(t, "/debug/pprof/"); res.StatusCode != 403 { // httptest's peer is 192.0.2.1

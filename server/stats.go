@@ -374,12 +374,14 @@ func (s *Server) walkObjects(f metrics.Family, visit func(name string, g metrics
 		if s.store.DBSize(db) == 0 {
 			continue
 		}
+		seen := map[string]bool{} // a scan may meet a key twice
 		for cursor := uint64(0); ; {
 			var names []string
 			s.store.Begin(&tx, db, s.now().UnixMilli())
 			cursor = tx.Scan(cursor, 100, func(key []byte, k store.Kind) {
-				if k == want {
+				if k == want && !seen[string(key)] {
 					names = append(names, string(key))
+					seen[string(key)] = true
 				}
 			})
 			for i, g := range s.objectGaugesIn(db, f, names) {
