@@ -18,8 +18,14 @@ type Args struct {
 // NewArgs starts at v[0]; v is without the command's name.
 func NewArgs(v [][]byte) Args { return Args{v: v} }
 
-// Left returns how many arguments are not consumed.
-func (a *Args) Left() int { return len(a.v) - a.i }
+// Left returns how many arguments are not consumed. After an error there are
+// none: a loop over them must end.
+func (a *Args) Left() int {
+	if a.err != "" {
+		return 0
+	}
+	return len(a.v) - a.i
+}
 
 // Next consumes one argument; without one it latches ErrSyntax.
 func (a *Args) Next() []byte {
