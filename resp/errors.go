@@ -334,8 +334,10 @@ func appendQuoted(b, s []byte, n int) []byte {
 	return b
 }
 
-// oneLine replaces CR and LF by spaces, so that no argument can end a reply early.
+// oneLine cuts CR and LF from the ends and replaces the others by spaces, as
+// Redis does, so that no argument can end a reply early.
 func oneLine(s string) string {
+	s = strings.Trim(s, "\r\n")
 	if strings.IndexByte(s, '\r') < 0 && strings.IndexByte(s, '\n') < 0 {
 		return s
 	}
