@@ -197,8 +197,8 @@ func TestEvictRandomEmpties(t *testing.T) {
 // TestEvictionLeavesNoHoles fills the store to a limit with values of one
 // size, then of another: what is mapped must stay near what is used.
 func TestEvictionLeavesNoHoles(t *testing.T) {
-	const limit = 4 << 20
-	s := New(Options{Shards: 2})
+	const limit = 2 << 20
+	s := New(Options{Shards: 1})
 	s.SetPolicy(AllKeysRandom, 5, 10, 1)
 	var tx Tx
 	for round, size := range []int{30, 500, 90, 2000, 60} {

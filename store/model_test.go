@@ -296,14 +296,14 @@ func (m *model) between() {
 func TestAgainstModel(t *testing.T) {
 	steps := 60_000
 	if testing.Short() {
-		steps = 10_000
+		steps = 5_000
 	}
 	for seed := range uint64(3) {
 		m := newModel(t, seed)
 		for i := range steps {
 			m.step()
 			m.between()
-			if i%500 == 0 {
+			if i%1000 == 0 {
 				m.s.checkInvariants(t)
 			}
 		}

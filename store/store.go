@@ -33,10 +33,13 @@ type Store struct {
 	seed      maphash.Seed
 	locks     []shard // by database, then index; the order of locking
 
-	policy      atomic.Uint32 // Policy, see SetPolicy
-	samples     atomic.Int32
-	lfuLog      atomic.Int32
-	lfuDecay    atomic.Int32  // minutes
+	policy   atomic.Uint32 // Policy, see SetPolicy
+	samples  atomic.Int32
+	lfuLog   atomic.Int32
+	lfuDecay atomic.Int32 // minutes
+
+	_ [64]byte // every transaction reads what is above; what is below is written often
+
 	expireAt    atomic.Uint32 // shard where active expiry goes on
 	expired     atomic.Int64
 	evicted     atomic.Int64
