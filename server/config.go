@@ -4,6 +4,7 @@ import (
 	"errors"
 	"log/slog"
 	"os"
+	"strings"
 	"sync"
 	"sync/atomic"
 	"syscall"
@@ -116,6 +117,12 @@ func (s *Server) takeOver(next *config.Config, blame string) error {
 	if err := s.applyConfig(next); err != nil {
 		if next.Dir != old.Dir {
 			err = errors.Join(err, os.Chdir(old.Dir))
+		}
+		// A part that names the option, as the limiter does, knows better.
+		if name, why, ok := strings.Cut(err.Error(), ": "); ok {
+			if o, ok := config.Lookup(name); ok {
+				return &config.SetError{Name: o.Name, Reason: why}
+			}
 		}
 		return &config.SetError{Name: blame, Reason: err.Error()}
 	}
