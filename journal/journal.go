@@ -18,8 +18,12 @@ type Log interface {
 	// concerned; Append takes one short mutex.
 	Append(unit []Record) uint64
 	// Durable returns the highest sequence number whose unit has reached the
-	// promise of the log; replies that depend on later ones wait.
+	// promise of the log; replies that depend on later ones wait at their
+	// session's gate.
 	Durable() uint64
+	// Notify asks for a call of f each time Durable has risen. It is called once,
+	// before the first Append.
+	Notify(f func())
 	// Flush hands pending bytes to the log's medium; loops call it at the end
 	// of a batch, before replies are written.
 	Flush()
@@ -96,6 +100,9 @@ func (m *Memory) Durable() uint64 {
 	defer m.mu.Unlock()
 	return m.seq
 }
+
+// Notify implements Log: Durable never lags behind.
+func (m *Memory) Notify(func()) {}
 
 // Flush implements Log.
 func (m *Memory) Flush() {}

@@ -41,6 +41,9 @@ type Session interface {
 	Wake() Next
 	// Buffered tells how many input bytes the door holds for the session.
 	Buffered(in int)
+	// Held tells the door to keep Out for now: it depends on log records that
+	// have not kept their promise yet. The session posts a task when they have.
+	Held() bool
 	// Closed is called exactly once, at the end.
 	Closed()
 }

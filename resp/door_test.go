@@ -148,6 +148,7 @@ func (e *echoSession) Out() *Reply              { return &e.out }
 func (e *echoSession) Limits() *Limits          { return &e.limits }
 func (e *echoSession) Authenticated() bool      { return e.authed }
 func (e *echoSession) Deadline() int64          { return e.deadline }
+func (e *echoSession) Held() bool               { return false }
 func (e *echoSession) Buffered(in int)          { e.buffered.Store(int64(in)) }
 func (e *echoSession) IdleExempt() bool         { return e.server.exempt.Load() }
 

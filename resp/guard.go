@@ -620,6 +620,9 @@ const (
 
 // flush writes what is owed; false means the connection is of no more use.
 func (g *guard) flush() bool {
+	if g.out.Len() > 0 && g.session.Held() {
+		return true
+	}
 	chunk := plainChunk
 	if g.TLS() {
 		chunk = tlsChunk

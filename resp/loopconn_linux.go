@@ -285,6 +285,9 @@ func (c *loopConn) settle() {
 // flush writes what is owed; a socket that is full is waited for.
 func (c *loopConn) flush() {
 	l := c.loop
+	if c.out.Len() > 0 && c.session.Held() {
+		return
+	}
 	for c.out.Len() > 0 {
 		owed := c.out.Bytes()
 		n, errno := writeSocket(c.fd, owed)

@@ -25,6 +25,7 @@ type worker struct {
 	keys  []command.KeyAt
 	ready []readyKey
 	unit  []journal.Record // of the open journal unit
+	seq   uint64           // of the newest unit of this request, 0 = none
 	whole bool             // the unit ends with EXEC, not with this command
 	retry bool             // the command being called was blocked before
 }
@@ -81,6 +82,9 @@ func (x *Session) execute(w *worker, cmd *command.Command, args [][]byte) resp.N
 	failed := x.out.Errors() != errs
 	s.account(w, &w.ctx, x, cmd, args, failed)
 	w.tx.Unlock()
+	if w.seq != 0 {
+		x.gate, w.seq = w.seq, 0
+	}
 	if x.parked != nil {
 		return resp.Parked
 	}
@@ -232,7 +236,7 @@ func (s *Server) record(w *worker, ctx *command.Ctx, args [][]byte, db int, chan
 // flushUnit hands the open unit to the log.
 func (w *worker) flushUnit(s *Server) {
 	if len(w.unit) > 0 {
-		s.journal.Append(w.unit)
+		w.seq = s.journal.Append(w.unit)
 		clear(w.unit)
 		w.unit = w.unit[:0]
 	}

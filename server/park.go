@@ -284,7 +284,9 @@ func (s *Server) serve(w *worker, b *blocked) bool {
 		return false
 	}
 	s.account(w, &w.inner, x, b.cmd, b.args, reply.Errors() > 0)
+	seq := w.seq
 	x.conn.Post(func() {
+		x.gate = max(x.gate, seq)
 		x.goOn(x.blockEnded(b, func(r *resp.Reply) { r.Raw(reply.Bytes()) }))
 	})
 	return true

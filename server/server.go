@@ -82,6 +82,7 @@ type Server struct {
 	side        net.Listener
 	sessions    registry
 	pause       pauseState
+	gate        gateState
 	evicting    sync.Mutex // held by whoever closes clients over maxmemory-clients
 	counters    counters
 	memory      memoryState
@@ -137,6 +138,9 @@ func New(o Options) (*Server, error) {
 	s.admission = resp.NewAdmission(resp.AdmissionConfig{})
 	s.doorOptions = resp.NewDoorOptions(resp.DefaultDoorConfig())
 	s.sessions.byID = make(map[int64]*Session)
+	if s.journal != nil {
+		s.journal.Notify(s.openGates)
+	}
 	if err := s.applyConfig(o.Config); err != nil {
 		return nil, err
 	}

@@ -51,6 +51,7 @@ type Session struct {
 	birth      int64 // Monotonic at open
 
 	blocked      atomic.Pointer[blocked]
+	gate         uint64                     // sequence of the newest log unit that the output depends on
 	subscription atomic.Pointer[subscriber] // sub, for other goroutines
 	pub          published
 }
@@ -175,10 +176,6 @@ func (x *Session) Wake() resp.Next {
 	return p.wake()
 }
 
-// Held implements resp.Session: output that depends on log records which have
-// not kept their promise yet may not be sent. Without a log the gate is open.
-func (x *Session) Held() bool { return false }
-
 // Closed implements resp.Session.
 func (x *Session) Closed() {
 	x.closing = true
@@ -200,6 +197,9 @@ func (x *Session) Closed() {
 	x.multi = nil
 	x.out.Reset()
 	x.publishOutput()
+	if x.gate != 0 {
+		x.srv.gate.remove(x)
+	}
 }
 
 // worker returns the scratch state for the calling goroutine.
