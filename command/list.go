@@ -193,14 +193,15 @@ func pop(c *Ctx, end store.End) {
 		c.Count(1)
 		l.Pop(end, 1, c.Reply.Bulk)
 	default:
-		popMany(c, &l, end, count)
+		popMany(c, c.Args[1], &l, end, count)
 	}
 }
 
-// popMany replies with an array of up to count elements that it removes.
-func popMany(c *Ctx, l *store.List, end store.End, count int64) {
+// popMany replies with an array of up to count elements that it removes from
+// the list at key.
+func popMany(c *Ctx, key []byte, l *store.List, end store.End, count int64) {
 	n := int(min(count, int64(l.Len())))
-	c.Count(n)
+	c.CountAt(key, n)
 	c.Reply.Array(n)
 	l.Pop(end, n, c.Reply.Bulk)
 }
@@ -525,7 +526,7 @@ func mpop(c *Ctx, o *mpopOptions) bool {
 	c.LogAs(popWords[o.end], key, c.decimal(n))
 	c.Reply.Array(2)
 	c.Reply.Bulk(key)
-	popMany(c, &l, o.end, n)
+	popMany(c, key, &l, o.end, n)
 	return true
 }
 

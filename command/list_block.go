@@ -93,7 +93,7 @@ func bpop(c *Ctx, end store.End) {
 		waitForList(c, keys, timeout)
 	default:
 		c.LogAs(popWords[end], key)
-		c.Count(1)
+		c.CountAt(key, 1)
 		c.Reply.Array(2)
 		c.Reply.Bulk(key)
 		l.Pop(end, 1, c.Reply.Bulk)

@@ -293,7 +293,6 @@ func replySources(c *Ctx, o *xreadOptions, sources []source, ready int) {
 	} else {
 		c.Reply.Array(ready)
 	}
-	total := 0
 	for i, src := range sources {
 		if !src.fresh() {
 			continue
@@ -303,11 +302,10 @@ func replySources(c *Ctx, o *xreadOptions, sources []source, ready int) {
 		}
 		c.Reply.Bulk(o.keys[i])
 		from, _ := src.after.Next()
-		total += replyEntries(c.Reply, o.count, func(visit func(store.Entry) bool) {
+		c.CountAt(o.keys[i], replyEntries(c.Reply, o.count, func(visit func(store.Entry) bool) {
 			src.stream.Range(from, store.MaxID, visit)
-		})
+		}))
 	}
-	c.Count(total)
 }
 
 // waitForEntries blocks; what $ and + mean is settled now.
