@@ -16,6 +16,7 @@ var (
 	flagSeed     = flag.Uint64("seed", 0, "seed of the differential run; 0 takes one from the clock")
 	flagCommands = flag.Int("commands", 200_000, "commands of the differential run")
 	flagOnly     = flag.String("only", "", "differential run: only commands whose name contains one of these comma-separated words")
+	flagWithout  = flag.String("without", "", "differential run: no command whose name contains one of these")
 )
 
 // TestDifferential sends the same random commands to our server and to a
@@ -24,20 +25,28 @@ var (
 func TestDifferential(t *testing.T) {
 	needProgram(t, "redis-server")
 	ours := startSynapRealTime(t, *flagDoor, nil)
-	subjects := differentialSubjects(t, ours.inside)
+	subjects := slices.DeleteFunc(differentialSubjects(t, ours.inside), func(s subject) bool {
+		return *flagOnly != "" && !named(s.full, *flagOnly) || *flagWithout != "" && named(s.full, *flagWithout)
+	})
 	theirs := startRedis(t, [][2]string{{"hz", "500"}}) // time-outs are looked at hz times a second
 	seed := *flagSeed
 	if seed == 0 {
 		seed = uint64(time.Now().UnixNano())
 	}
+	t.Logf("seed %d", seed)
 	count := *flagCommands
 	if testing.Short() {
 		count /= 10
 	}
 	d := newDuel(t, newGenerator(seed, subjects), ours, theirs)
 	d.run(count)
-	t.Logf("seed %d: %d requests of %d commands compared; %d differences; only errors from %q",
-		seed, d.done, len(subjects), d.found, d.neverAnswered())
+	t.Logf("%d requests of %d commands compared; %d differences; only errors from %q",
+		d.done, len(subjects), d.found, d.neverAnswered())
+}
+
+// named says whether a command's name contains one of the words.
+func named(full, words string) bool {
+	return slices.ContainsFunc(strings.Split(words, ","), func(w string) bool { return strings.Contains(full, w) })
 }
 
 func newGenerator(seed uint64, subjects []subject) *generator {
@@ -78,6 +87,7 @@ type duel struct {
 	seen         map[string]bool
 	answered     map[string]int // by command: replies that are not errors
 	marker       int
+	last         []request // the batch last sent
 }
 
 // pair is a connection to each server in the same state.
@@ -196,6 +206,7 @@ func (d *duel) play(batch []request, proto int, alone bool) *fault {
 // outside of a transaction first.
 func (d *duel) exchange(p *pair, batch []request, restore bool) *fault {
 	d.marker++
+	d.last = batch
 	mark := fmt.Sprintf("mark-%d", d.marker)
 	var raw []byte
 	for _, r := range batch {
@@ -346,7 +357,7 @@ func (d *duel) empty() {
 		}
 		for _, args := range [][]string{{"CLIENT", "UNPAUSE"}, {"FLUSHALL"}} {
 			if v, err := c.do(args...); err != nil || v.isError() {
-				d.t.Fatalf("%s: %v: %v %s", s.name, args, err, v.render())
+				d.t.Fatalf("%s: %v: %v %s; last requests:\n%s", s.name, args, err, v.render(), lines(d.last))
 			}
 		}
 		c.close()
@@ -450,7 +461,7 @@ func (d *duel) report(f *fault) {
 	} else if len(f.req.args) > 0 {
 		name = f.req.args[0]
 	}
-	key := name + "|" + f.why + "|" + shortened(f.ours, 24) + "|" + shortened(f.theirs, 24)
+	key := name + "|" + f.why + "|" + shortened(f.ours, 12) + "|" + shortened(f.theirs, 12)
 	if d.seen[key] {
 		return
 	}
@@ -490,6 +501,10 @@ func (d *duel) reproduce(f *fault) string {
 			}
 		}
 	}
+	return lines(requests)
+}
+
+func lines(requests []request) string {
 	var b strings.Builder
 	for _, r := range requests {
 		b.WriteString("    " + line(r) + "\n")
