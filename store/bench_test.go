@@ -177,3 +177,37 @@ func BenchmarkEvict(b *testing.B) {
 		})
 	}
 }
+
+// BenchmarkPipeline reads 16 keys, with what they need fetched beforehand or
+// not; the time is that of one key.
+func BenchmarkPipeline(b *testing.B) {
+	for _, n := range []int{1000, 100_000, 2_000_000} {
+		s := filled(b, n)
+		for _, fetch := range []bool{false, true} {
+			b.Run(fmt.Sprintf("%d/prefetch=%v", n, fetch), func(b *testing.B) {
+				var tx Tx
+				keys := make([][]byte, 16)
+				for i := range keys {
+					keys[i] = make([]byte, 11)
+				}
+				x := uint64(1)
+				for i := 0; i < b.N; i += len(keys) {
+					for _, key := range keys {
+						benchKey(key, int(mix(&x)%uint64(n)))
+					}
+					if fetch {
+						s.Prefetch(0, keys)
+					}
+					for _, key := range keys {
+						s.Begin(&tx, 0, 1)
+						tx.LockKey(key)
+						if v, _ := tx.Get(key, Read); len(v) != 64 {
+							b.Fatal("missing")
+						}
+						tx.Unlock()
+					}
+				}
+			})
+		}
+	}
+}
