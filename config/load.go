@@ -137,6 +137,9 @@ func build(base *Config, layers ...[]setting) (*Config, error) {
 	return &c, nil
 }
 
+// maxShards bounds the shards of all databases: each takes memory from the start.
+const maxShards = 1 << 18
+
 // check finds options that do not fit together and returns the one to blame.
 func (c *Config) check() (*Option, error) {
 	blame := func(name, why string) (*Option, error) { return byName[name], reason(why) }
@@ -153,6 +156,8 @@ func (c *Config) check() (*Option, error) {
 		return blame("tls-key-file", "argument must name a file while tls-port is not 0")
 	case c.TLSPort != 0 && c.TLSAuthClients != "no" && c.TLSCACertFile == "":
 		return blame("tls-auth-clients", "argument must be 'no' without tls-ca-cert-file")
+	case c.Databases*c.Shards > maxShards:
+		return blame("shards", fmt.Sprintf("argument times databases must not exceed %d", maxShards))
 	case c.NetworkDoor == "loop" && runtime.GOOS != "linux":
 		return blame("network-door", "argument must be 'auto' or 'redcon': the event loops need Linux")
 	case c.RateLimit.Enabled && c.RateLimit.RequestsPerSecond == 0:

@@ -151,6 +151,10 @@ func TestValueErrors(t *testing.T) {
 			t.Errorf("%s %q: %v, want %s", tc.name, tc.value, err, tc.want)
 		}
 	}
+	if _, _, err := Load([]string{"--databases", "1024", "--shards", "512"}, nil); err == nil ||
+		!strings.Contains(err.Error(), `--shards: shards "512": argument times databases must not exceed 262144`) {
+		t.Error(err)
+	}
 	if _, _, err := Load([]string{"--tls-port", "7000"}, nil); err == nil || err.Error() != `default: tls-cert-file "": argument must name a file while tls-port is not 0; allowed: path` {
 		t.Error(err)
 	}
