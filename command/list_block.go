@@ -139,10 +139,15 @@ func brpoplpush(c *Ctx) {
 }
 
 func blmpop(c *Ctx) {
-	a := resp.NewArgs(c.Args[1:])
-	timeout := parseTimeout(c, &a)
+	a := resp.NewArgs(c.Args[2:])
 	o := parseMpop(&a)
-	if err := a.Err(); err != nil {
+	err := a.Err()
+	first := resp.NewArgs(c.Args[1:2])
+	timeout := parseTimeout(c, &first)
+	if err == nil { // the timeout is looked at last
+		err = first.Err()
+	}
+	if err != nil {
 		c.Fail(err)
 		return
 	}

@@ -135,7 +135,9 @@ func (o *trimOptions) log(c *Ctx, record [][]byte, s *store.Stream) [][]byte {
 	if o.ByID {
 		id := o.MinID
 		if o.Approx {
-			id = s.FirstID()
+			if id = s.FirstID(); s.Len() == 0 {
+				id = store.MaxID
+			}
 		}
 		return append(record, wordMINID, wordEqual, id.Append(nil))
 	}
