@@ -2,6 +2,7 @@ package resp
 
 import (
 	"bufio"
+	"bytes"
 	"context"
 	"crypto/tls"
 	"errors"
@@ -322,7 +323,11 @@ func (s *ListenerSpec) trusts(addr netip.Addr) bool {
 // address, or peer if the proxy speaks for itself (health checks), and the bytes
 // read beyond the header.
 func readProxyHeader(r io.Reader, peer netip.AddrPort) (netip.AddrPort, []byte, error) {
-	br := bufio.NewReader(r)
+	head, err := readProxyLine(r)
+	if err != nil {
+		return peer, nil, err
+	}
+	br := bufio.NewReader(io.MultiReader(bytes.NewReader(head), r))
 	h, err := proxyproto.Read(br)
 	if err != nil {
 		return peer, nil, err
@@ -336,6 +341,25 @@ func readProxyHeader(r io.Reader, peer netip.AddrPort) (netip.AddrPort, []byte, 
 		return peer, rest, errors.New("PROXY header without a TCP address")
 	}
 	return unmapped(src.AddrPort()), rest, nil
+}
+
+// maxProxyLine is the longest PROXY header of version 1.
+const maxProxyLine = 107
+
+// readProxyLine reads until a header of version 1 is whole, for the library
+// takes those only in one read; of other input it reads some.
+func readProxyLine(r io.Reader) ([]byte, error) {
+	b := make([]byte, 0, 4*maxProxyLine)
+	for {
+		n, err := r.Read(b[len(b):cap(b)])
+		b = b[:len(b)+n]
+		if err != nil {
+			return nil, err
+		}
+		if len(b) > 0 && b[0] != 'P' || len(b) >= maxProxyLine || bytes.IndexByte(b, '\n') >= 0 {
+			return b, nil
+		}
+	}
 }
 
 // unmapped turns an IPv4 address in IPv6 form into plain IPv4.

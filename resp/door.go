@@ -81,10 +81,14 @@ type Handler interface {
 	// sent as an error reply and the connection closed.
 	Open(c Conn) (Session, error)
 	// BatchStart and BatchEnd stand around each poll's worth of requests of a
-	// loop (redcon: each read's worth); replies are written after BatchEnd.
+	// loop; replies are written after BatchEnd. On the redcon door they stand
+	// around each read's worth, with NoLoop, on many goroutines at once.
 	BatchStart(loop int)
 	BatchEnd(loop int)
 }
+
+// NoLoop stands for a loop's index where there is none.
+const NoLoop = -1
 
 // Door accepts connections and serves their sessions.
 type Door interface {

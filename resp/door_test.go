@@ -20,11 +20,7 @@ import (
 	"sync/atomic"
 	"testing"
 	"time"
-
-	"go.uber.org/goleak"
 )
-
-func TestMain(m *testing.M) { goleak.VerifyTestMain(m) }
 
 // patience bounds what a test waits for; nothing is timed against it.
 const patience = 20 * time.Second
@@ -39,7 +35,7 @@ type echoServer struct {
 	exempt   atomic.Bool
 
 	open   atomic.Int64
-	batch  [4]atomic.Int64 // BatchStart minus BatchEnd, by loop
+	batch  [4]atomic.Int64 // BatchStart minus BatchEnd, by loop+1
 	mu     sync.Mutex
 	parked []*echoSession // guarded by mu
 	last   *echoSession   // guarded by mu
@@ -75,8 +71,8 @@ func (s *echoServer) Open(c Conn) (Session, error) {
 	return e, nil
 }
 
-func (s *echoServer) BatchStart(loop int) { s.batch[loop].Add(1) }
-func (s *echoServer) BatchEnd(loop int)   { s.batch[loop].Add(-1) }
+func (s *echoServer) BatchStart(loop int) { s.batch[loop+1].Add(1) }
+func (s *echoServer) BatchEnd(loop int)   { s.batch[loop+1].Add(-1) }
 
 // takeParked returns the sessions that parked since the last call.
 func (s *echoServer) takeParked() []*echoSession {
@@ -261,9 +257,14 @@ func (h *harness) stop() {
 // until waits for a condition that must come true.
 func (h *harness) until(what string, ok func() bool) {
 	h.t.Helper()
+	until(h.t, what, ok)
+}
+
+func until(t *testing.T, what string, ok func() bool) {
+	t.Helper()
 	for end := time.Now().Add(patience); !ok(); time.Sleep(time.Millisecond) {
 		if time.Now().After(end) {
-			h.t.Fatalf("never came true: %s", what)
+			t.Fatalf("never came true: %s", what)
 		}
 	}
 }
@@ -392,8 +393,7 @@ func (h *harness) exchange(t *testing.T, r *row, pieces []string) {
 		c.offer(p)
 		sent += int64(len(p))
 		if len(pieces) == 2 && i == 0 && len(p) > 0 && r.fault == "" { // the second piece comes after the first was read
-			h.t = t
-			h.until("the first piece is read", func() bool { return h.door.InputBytes() >= before+sent })
+			until(t, "the first piece is read", func() bool { return h.door.InputBytes() >= before+sent })
 		}
 	}
 	if r.fault != "" {

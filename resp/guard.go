@@ -1,10 +1,12 @@
 package resp
 
 import (
+	"bytes"
 	"context"
 	"crypto/tls"
 	"errors"
 	"io"
+	"math"
 	"net"
 	"net/netip"
 	"os"
@@ -32,23 +34,22 @@ type guard struct {
 	id      int64
 	peer    netip.AddrPort
 
-	in      []byte   // received; from off on not handed to redcon
-	lease   *[]byte  // the pooled buffer that in lies in, if any
-	small   []byte   // for reads that wait, where buffers cannot be taken later
-	lent    *[]byte  // the pooled buffer that out uses, if any
-	whole   [][]byte // a request too long for redcon, which gets standIn for it
-	frame   frame
-	args    [][]byte
-	fault   error // bad framing behind requests that redcon still holds
-	off     int
-	behind  int // requests that redcon holds behind the one that runs
-	told    int // what Session.Buffered heard last
-	opened  int64
-	active  int64
-	writeBy int64 // the write deadline that is set
-	filled  bool  // the last read filled its buffer
-	batch   bool
-	state   state
+	in     []byte   // received; from off on not handed to redcon
+	lease  *[]byte  // the pooled buffer that in lies in, if any
+	small  []byte   // for reads that wait, where buffers cannot be taken later
+	lent   *[]byte  // the pooled buffer that out uses, if any
+	whole  [][]byte // a request too long for redcon, which gets standIn for it
+	frame  frame
+	args   [][]byte
+	fault  error // bad framing behind requests that redcon still holds
+	off    int
+	behind int // requests that redcon holds behind the one that runs
+	told   int // what Session.Buffered heard last
+	opened int64
+	active int64
+	filled bool // the last read filled its buffer
+	batch  bool
+	state  state
 
 	up     atomic.Bool // the session is open
 	closed atomic.Bool
@@ -161,6 +162,8 @@ func (g *guard) InputPending() bool { return g.behind > 0 || g.off < len(g.in) }
 func (g *guard) open() error {
 	spec := &g.door.spec
 	limit := g.door.options.Get().Handshake
+	plain := &wire{Conn: g.raw, guard: g}
+	g.conn = plain
 	if g.peer.IsValid() && spec.trusts(g.peer.Addr()) {
 		_ = g.raw.SetReadDeadline(time.Now().Add(limit))
 		peer, rest, err := readProxyHeader(g.raw, g.peer)
@@ -171,15 +174,15 @@ func (g *guard) open() error {
 		_ = g.raw.SetReadDeadline(time.Time{})
 		g.peer = peer
 		if spec.TLS != nil {
-			g.conn = &prefixed{Conn: g.raw, head: append([]byte(nil), rest...)}
+			plain.head = bytes.Clone(rest)
 		} else {
-			g.in = append([]byte(nil), rest...)
+			g.in = bytes.Clone(rest)
 		}
 	}
 	if spec.TLS != nil {
 		ctx, cancel := context.WithTimeout(context.Background(), limit)
 		defer cancel()
-		secure := tls.Server(g.conn, spec.TLS())
+		secure := tls.Server(plain, spec.TLS())
 		if err := secure.HandshakeContext(ctx); err != nil {
 			spec.Admission.reject(RejectedTLS)
 			return err
@@ -213,19 +216,44 @@ func (g *guard) newSession() (err error) {
 	return err
 }
 
-// prefixed reads head before the connection.
-type prefixed struct {
+// wire is the raw connection as the guard and TLS use it: head is read before
+// it, and a write ends only when it made no progress for DoorConfig.WriteProgress.
+type wire struct {
 	net.Conn
-	head []byte
+	guard *guard
+	head  []byte
+	by    int64 // the write deadline that is set
 }
 
-func (p *prefixed) Read(b []byte) (int, error) {
-	if len(p.head) > 0 {
-		n := copy(b, p.head)
-		p.head = p.head[n:]
+func (w *wire) Read(b []byte) (int, error) {
+	if len(w.head) > 0 {
+		n := copy(b, w.head)
+		w.head = w.head[n:]
 		return n, nil
 	}
-	return p.Conn.Read(b)
+	return w.Conn.Read(b)
+}
+
+func (w *wire) Write(b []byte) (done int, err error) {
+	limit := int64(w.guard.door.options.Get().WriteProgress)
+	queued := math.MaxInt
+	for done < len(b) {
+		if now := Monotonic(); limit > 0 && w.by < now+limit {
+			w.by = now + limit*3/2 // set anew when less than the limit is left
+			_ = w.Conn.SetWriteDeadline(base.Add(time.Duration(w.by)))
+		}
+		n, err := w.Conn.Write(b[done:min(len(b), done+writeChunk)])
+		done += n
+		if err == nil {
+			continue
+		}
+		left := w.guard.unsent()
+		if !errors.Is(err, os.ErrDeadlineExceeded) || w.guard.closed.Load() || n == 0 && left >= queued {
+			return done, err
+		}
+		queued = left
+	}
+	return done, nil
 }
 
 // read gives redcon the next requests, waiting for them if need be.
@@ -361,14 +389,14 @@ func (g *guard) guarded(f func() Next) (next Next) {
 func (g *guard) startBatch() {
 	if !g.batch {
 		g.batch = true
-		g.door.handler.BatchStart(g.Loop())
+		g.door.handler.BatchStart(NoLoop)
 	}
 }
 
 func (g *guard) endBatch() {
 	if g.batch {
 		g.batch = false
-		g.door.handler.BatchEnd(g.Loop())
+		g.door.handler.BatchEnd(NoLoop)
 	}
 }
 
@@ -612,32 +640,17 @@ func (g *guard) wakeUp() {
 	}
 }
 
-// Chunks keep the write deadline a measure of progress.
-const (
-	plainChunk = 256 << 10
-	tlsChunk   = 16 << 10
-)
+// writeChunk bounds what one write deadline is for.
+const writeChunk = 256 << 10
 
 // flush writes what is owed; false means the connection is of no more use.
 func (g *guard) flush() bool {
-	if g.out.Len() > 0 && g.session.Held() {
-		return true
-	}
-	chunk := plainChunk
-	if g.TLS() {
-		chunk = tlsChunk
-	}
-	limit := int64(g.door.options.Get().WriteProgress)
 	for g.out.Len() > 0 {
 		owed := g.out.Bytes()
-		if now := Monotonic(); limit > 0 && g.writeBy < now+limit {
-			g.writeBy = now + limit*3/2 // set anew when less than the limit is left
-			_ = g.raw.SetWriteDeadline(base.Add(time.Duration(g.writeBy)))
-		}
-		n, err := g.conn.Write(owed[:min(len(owed), chunk)])
+		n, err := g.conn.Write(owed[:min(len(owed), writeChunk)])
 		g.out.Consume(n)
 		g.door.output.Add(int64(n))
-		if err == nil || n > 0 && !g.TLS() && errors.Is(err, os.ErrDeadlineExceeded) {
+		if err == nil {
 			continue
 		}
 		if errors.Is(err, os.ErrDeadlineExceeded) {
@@ -681,9 +694,6 @@ func (g *guard) finish() {
 		g.linger()
 	}
 	g.conn.Close()
-	if g.conn != g.raw {
-		g.raw.Close()
-	}
 	if g.session != nil {
 		g.guarded(func() Next { g.session.Closed(); return Close })
 	}

@@ -10,7 +10,7 @@ import (
 // fetch waits for input and appends it to g.in. A plain connection takes a
 // buffer only when there is something to read.
 func (g *guard) fetch() (n int, err error) {
-	if g.conn != g.raw || g.fd == nil {
+	if g.TLS() || g.fd == nil {
 		return g.fetchStream()
 	}
 	var errno unix.Errno
@@ -51,4 +51,12 @@ func (g *guard) watch(time.Time) error {
 		return io.EOF
 	}
 	return err
+}
+
+// unsent returns the bytes that the kernel still holds for the peer: a slow
+// reader takes some long before the socket is writable again.
+func (g *guard) unsent() int {
+	n := 0
+	_ = g.fd.Control(func(fd uintptr) { n = unsentBytes(int(fd)) })
+	return n
 }

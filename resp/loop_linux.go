@@ -24,6 +24,7 @@ type loop struct {
 	now      int64 // Monotonic, read once a turn
 	in       []byte
 	args     [][]byte
+	scout    scout
 	timers   timers
 	dirty    []*loopConn // have output or close
 	backlog  []*loopConn // have input that no event announces
@@ -523,6 +524,15 @@ func writeSocket(fd int32, b []byte) (int, unix.Errno) {
 
 func epollControl(epfd, op int, fd int32, events uint32) error {
 	return unix.EpollCtl(epfd, op, int(fd), &unix.EpollEvent{Events: events, Fd: fd})
+}
+
+// unsentBytes returns how much the kernel still holds for a socket's peer.
+func unsentBytes(fd int) int {
+	n, err := unix.IoctlGetInt(fd, unix.TIOCOUTQ)
+	if err != nil {
+		return 0
+	}
+	return n
 }
 
 // addrPort turns a peer's socket address into a netip one.

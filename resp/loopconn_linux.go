@@ -1,6 +1,7 @@
 package resp
 
 import (
+	"math"
 	"net/netip"
 	"sync/atomic"
 
@@ -23,6 +24,7 @@ type loopConn struct {
 	opened  int64 // Monotonic, as active and stuck
 	active  int64 // last input
 	stuck   int64 // since when output waits without progress; 0 = it does not
+	unsent  int   // what the kernel held for the peer at the last look
 	fd      int32
 	timer   int32 // index in loop.timers
 	told    int   // what Session.Buffered heard last
@@ -194,7 +196,14 @@ func (c *loopConn) run(buf []byte, own bool) bool {
 func (c *loopConn) process(buf []byte) (used int) {
 	l := c.loop
 	turn, before := 0, c.out.Len()
+	ahead := 0
+	if c.frame.pos != 0 { // an unfinished request is not begun again
+		ahead = len(buf)
+	}
 	for used < len(buf) && c.state&(stateParked|stateClosing) == 0 {
+		if used >= ahead {
+			ahead = used + l.scout.look(c.session, buf[used:])
+		}
 		args, n, err := c.frame.next(buf[used:], c.session.Limits(), l.args)
 		if err != nil {
 			c.session.Fault(err.(*ProtocolError))
@@ -325,7 +334,7 @@ func (c *loopConn) consume(n int) {
 // wait asks for EPOLLOUT and starts the write deadline anew if bytes went out.
 func (c *loopConn) wait(progress bool) {
 	if progress || c.stuck == 0 {
-		c.stuck = c.loop.now
+		c.stuck, c.unsent = c.loop.now, math.MaxInt
 	}
 	c.interest()
 	c.schedule()
@@ -370,6 +379,12 @@ func (c *loopConn) expire() {
 	passed := func(since int64, d int64) bool { return d > 0 && l.now >= since+d }
 	switch {
 	case c.stuck != 0 && passed(c.stuck, int64(conf.WriteProgress)):
+		// A slow reader takes bytes long before the socket is writable again.
+		if left := unsentBytes(int(c.fd)); left < c.unsent {
+			c.unsent, c.stuck = left, l.now
+			c.schedule()
+			return
+		}
 		l.door.timeouts.Add(1)
 		l.close(c)
 	case c.state&stateClosing != 0:

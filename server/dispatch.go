@@ -57,7 +57,11 @@ func (w *worker) reset(s *Server) {
 func (w *worker) now() int64 { return w.last + w.wall }
 
 // BatchStart implements resp.Handler.
-func (s *Server) BatchStart(loop int) { s.loops[loop].begin(s) }
+func (s *Server) BatchStart(loop int) {
+	if loop != resp.NoLoop { // there each request begins on a worker of its own
+		s.loops[loop].begin(s)
+	}
+}
 
 // BatchEnd implements resp.Handler: the log gets its bytes before replies go.
 func (s *Server) BatchEnd(loop int) {
