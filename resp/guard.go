@@ -645,6 +645,9 @@ const writeChunk = 256 << 10
 
 // flush writes what is owed; false means the connection is of no more use.
 func (g *guard) flush() bool {
+	if g.out.Len() > 0 && g.session.Held() {
+		return true
+	}
 	for g.out.Len() > 0 {
 		owed := g.out.Bytes()
 		n, err := g.conn.Write(owed[:min(len(owed), writeChunk)])
