@@ -279,7 +279,6 @@ func TestSlotOfAConnectionIsNotReused(t *testing.T) {
 	}
 }
 
-
 func TestKeys(t *testing.T) {
 	same := func(prefix int, a, b string) bool {
 		return keyOf(addr(a).Unmap(), prefix) == keyOf(addr(b).Unmap(), prefix)

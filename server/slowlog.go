@@ -53,32 +53,27 @@ func (l *slowlog) configure(c *config.Config) {
 	l.threshold.Store(threshold)
 	l.mu.Lock()
 	l.max = c.SlowlogMaxLen
-	l.trim()
 	l.mu.Unlock()
 }
 
-func (l *slowlog) trim() {
-	if n := len(l.entries) - l.max; n > 0 {
-		l.entries = slices.Delete(l.entries, 0, n)
-	}
-}
-
+// add appends an entry and drops the oldest ones over the limit. A lower limit
+// shows with the next entry, as in Redis.
 func (l *slowlog) add(e slowEntry) {
 	l.mu.Lock()
 	defer l.mu.Unlock()
 	e.id = l.nextID
 	l.nextID++
-	if len(l.entries) >= 2*max(l.max, slowArgs) { // trim moves everything: not at every entry
-		l.trim()
-	}
 	l.entries = append(l.entries, e)
+	if n := len(l.entries) - l.max; n > 0 {
+		clear(l.entries[:n])
+		l.entries = l.entries[n:]
+	}
 }
 
 // newest returns up to n entries, newest first; n < 0 returns all.
 func (l *slowlog) newest(n int64) []slowEntry {
 	l.mu.Lock()
 	defer l.mu.Unlock()
-	l.trim()
 	if n < 0 || n > int64(len(l.entries)) {
 		n = int64(len(l.entries))
 	}
@@ -90,7 +85,6 @@ func (l *slowlog) newest(n int64) []slowEntry {
 func (l *slowlog) len() int {
 	l.mu.Lock()
 	defer l.mu.Unlock()
-	l.trim()
 	return len(l.entries)
 }
 
