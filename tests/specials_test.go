@@ -74,7 +74,7 @@ func within(tolerance float64) comparison {
 	return func(args []string, ours, theirs value) string {
 		a, err1 := strconv.ParseFloat(ours.text, 64)
 		b, err2 := strconv.ParseFloat(theirs.text, 64)
-		if ours.kind == ':' && theirs.kind == ':' && err1 == nil && err2 == nil && a > 0 && b > 0 {
+		if ours.kind == ':' && theirs.kind == ':' && err1 == nil && err2 == nil && a >= 0 && b >= 0 {
 			if math.Abs(a-b) <= tolerance {
 				return ""
 			}
@@ -128,7 +128,7 @@ func specialHandling() map[string]special {
 		"command|info":            {why: "facts changed between 7.0 and 7.2; checked against the published facts instead", compare: byKind, weight: 1},
 		"command|getkeys":         {why: "names commands", args: getkeysArgs},
 		"command|getkeysandflags": {why: "names commands", args: getkeysArgs, compare: byKeys},
-		"config|get":              {why: "another set of options", args: fixedArgs("maxmemory", "timeout", "nothing", "save", "appendonly", "time[o]ut", ""), compare: exact},
+		"config|get":              {why: "another set of options", args: fixedArgs("maxmemory-policy", "timeout", "nothing", "save", "appendonly", "time[o]ut", ""), compare: exact},
 		"config|set":              {why: "options that change the run are left alone", args: fixedArgs("maxmemory-samples 7", "maxmemory-samples abc", "nothing 1", "slowlog-max-len 128 slowlog-max-len 129", "timeout -1", "databases 3", "maxmemory-samples"), compare: exact},
 		"config|resetstat":        {why: "harmless"},
 		"config|rewrite":          {why: "no configuration file", compare: exact},

@@ -58,7 +58,7 @@ func startInProcess(t testing.TB, door string, options [][2]string, clock func()
 	if door == "" {
 		door = "auto"
 	}
-	args := []string{"--network-door", door, "--enable-debug-command", "yes", "--http-port", "0", "--dir", t.TempDir()}
+	args := []string{"--port", fmt.Sprint(freePort(t)), "--network-door", door, "--enable-debug-command", "yes", "--http-port", "0", "--dir", t.TempDir()}
 	for _, o := range options {
 		args = append(args, "--"+o[0], o[1])
 	}
@@ -66,8 +66,7 @@ func startInProcess(t testing.TB, door string, options [][2]string, clock func()
 	if err != nil {
 		t.Fatal(err)
 	}
-	cfg.Port = 0 // a free one
-	srv, err := server.New(server.Options{Config: cfg, Clock: clock, Journal: log, AnyPort: true, Version: "test"})
+	srv, err := server.New(server.Options{Config: cfg, Clock: clock, Journal: log, Version: "test"})
 	if err != nil {
 		t.Fatal(err)
 	}
