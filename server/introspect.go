@@ -65,7 +65,7 @@ func commandInfo(x *Session, c *command.Ctx) {
 		if cmd := x.srv.table.Find(name); cmd != nil {
 			replyInfo(c.Reply, cmd)
 		} else {
-			c.Reply.NullArray()
+			c.Reply.Null()
 		}
 	}
 }
@@ -87,6 +87,10 @@ func replyInfo(r *resp.Reply, cmd *command.Command) {
 	r.Set(len(cmd.Row.Keys))
 	for i := range cmd.Row.Keys {
 		replyKeySpec(r, &cmd.Row.Keys[i])
+	}
+	if len(cmd.Subs) == 0 {
+		r.Set(0) // Redis says so, and an array where there are some
+		return
 	}
 	r.Array(len(cmd.Subs))
 	for _, sub := range cmd.Subs {
