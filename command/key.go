@@ -216,7 +216,7 @@ func del(c *Ctx) {
 	c.Reply.Int(int64(n))
 }
 
-func exists(c *Ctx) { countKeys(c, store.Peek) }
+func exists(c *Ctx) { countKeys(c, store.Note) }
 func touch(c *Ctx)  { countKeys(c, store.Read) }
 
 func countKeys(c *Ctx, a store.Access) {
@@ -229,7 +229,7 @@ func countKeys(c *Ctx, a store.Access) {
 	c.Reply.Int(int64(n))
 }
 
-func typeOf(c *Ctx) { c.Reply.Status(c.Tx.Kind(c.Args[1], store.Peek).String()) }
+func typeOf(c *Ctx) { c.Reply.Status(c.Tx.Kind(c.Args[1], store.Note).String()) }
 
 // expireCondition holds the options of EXPIRE and its relatives.
 type expireCondition struct{ nx, xx, gt, lt bool }
@@ -331,6 +331,7 @@ func expireKey(c *Ctx, at int64) {
 
 // expiry replies -2 without a key, -1 without an expiry, else the answer.
 func expiry(c *Ctx, answer func(c *Ctx, at int64) int64) {
+	c.Tx.Kind(c.Args[1], store.Note) // counts as a hit or miss, as in Redis
 	at, ok := c.Tx.ExpireTime(c.Args[1])
 	switch {
 	case !ok:

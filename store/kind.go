@@ -29,6 +29,7 @@ const (
 	Peek  Access = iota // nothing
 	Read                // the access clock and the hit or miss counter
 	Write               // the access clock
+	Note                // the hit or miss counter
 )
 
 // Effect is what a change did to its key.

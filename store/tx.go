@@ -261,11 +261,13 @@ func (tx *Tx) find(key []byte, a Access) (slot, bool) {
 	switch {
 	case a == Peek:
 	case ok:
-		tx.touch(s)
-		if a == Read {
+		if a != Note {
+			tx.touch(s)
+		}
+		if a != Write {
 			sh.hits++
 		}
-	case a == Read:
+	case a != Write:
 		sh.misses++
 	}
 	return s, ok
