@@ -84,7 +84,9 @@ func debugSleep(x *Session, c *command.Ctx, args [][]byte) {
 		c.Reply.OK()
 		return
 	}
+	cmd, words := x.srv.table.Lookup(c.Args[0]), copyArgs(c.Args)
 	x.park(parkSleep, resp.Monotonic()+int64(wait), func() resp.Next {
+		x.srv.noteSlow(x, cmd, words, int64(wait), x.srv.now().UnixNano())
 		x.out.OK()
 		return x.next()
 	})
