@@ -98,6 +98,8 @@ func answer(r *Reply, args [][]byte) {
 		r.OK()
 	case name == "ECHO" && len(args) == 2:
 		r.Bulk(args[1])
+	case name == "ECHO":
+		r.Error(WrongArity("echo"))
 	default:
 		r.Error(UnknownCommand(args))
 	}

@@ -241,7 +241,7 @@ func tooManyArgs(n int, lim *Limits) error {
 // size reads the "$5" line at buf[pos:]. start == 0: error or incomplete.
 func (f *frame) size(buf []byte, pos int, lim *Limits) (n, start int, err error) {
 	if buf[pos] != '$' {
-		return 0, 0, protocolError("expected '$', got '" + oneLine(string(buf[pos:pos+1])) + "'")
+		return 0, 0, protocolError(oneLine("expected '$', got '" + string(buf[pos:pos+1]) + "'"))
 	}
 	v, start := header(buf, pos, lim)
 	switch {

@@ -1,0 +1,5 @@
+package resp
+
+const reservedFiles = 64
+
+func limitFiles(uint64) {}
