@@ -113,14 +113,13 @@ func (s *Stream) Add(id ID, pairs [][]byte, maxBytes, maxEntries int64) {
 		b = *s.blocks.at(n - 1)
 		s.held -= b.bytes()
 		if b.full(size, maxBytes, maxEntries) {
-			room := min(len(b.buf), 8192)
-			b.seal()
+			room := b.seal()
 			s.held += b.bytes()
-			b = newBlock(id, pairs, max(room, size))
+			b = newBlock(id, pairs, room)
 			s.blocks.pushBack(b)
 		}
 	} else {
-		b = newBlock(id, pairs, size+size/4+8)
+		b = newBlock(id, pairs, make([]byte, 0, size+size/4+8))
 		s.blocks.pushBack(b)
 	}
 	b.add(id, pairs)
@@ -254,15 +253,18 @@ func (e Entry) Each(visit func(v []byte)) {
 func (s *Stream) Range(from, to ID, visit func(e Entry) bool) {
 	for i := s.seek(from); i < s.blocks.len(); i++ {
 		b := *s.blocks.at(i)
-		more := true
-		b.each(func(e packedEntry) bool {
+		before := b.before
+		for at := int(b.start); at < len(b.buf); {
+			e := b.entryAt(at, before)
+			at, before = e.end, e.id
 			if e.id.Less(from) || e.flags&entryDead != 0 {
-				return true
+				continue
 			}
-			more = !to.Less(e.id) && visit(Entry{e.id, e.fields, s, b, e})
-			return more
-		})
-		if !more || !b.last.Less(to) {
+			if to.Less(e.id) || !visit(Entry{e.id, e.fields, s, b, e}) {
+				return
+			}
+		}
+		if !b.last.Less(to) {
 			return
 		}
 	}
@@ -271,25 +273,31 @@ func (s *Stream) Range(from, to ID, visit func(e Entry) bool) {
 // RangeBack visits the entries from one ID down to another, both included,
 // until visit returns false.
 func (s *Stream) RangeBack(from, to ID, visit func(e Entry) bool) {
-	var room [128]packedEntry // a block is read forwards, then visited backwards
+	type mark struct { // of an entry: its place and the ID before it
+		at     int
+		before ID
+	}
+	var room [128]mark // a block is read forwards, then visited backwards
 	i := s.seek(from)
 	if i == s.blocks.len() {
 		i--
 	}
 	for ; i >= 0; i-- {
 		b := *s.blocks.at(i)
-		found := room[:0]
-		b.each(func(e packedEntry) bool {
+		marks, before := room[:0], b.before
+		for at := int(b.start); at < len(b.buf); {
+			e := b.entryAt(at, before)
 			if from.Less(e.id) {
-				return false
+				break
 			}
 			if e.flags&entryDead == 0 && !e.id.Less(to) {
-				found = append(found, e)
+				marks = append(marks, mark{at, before})
 			}
-			return true
-		})
-		for j := len(found) - 1; j >= 0; j-- {
-			if !visit(Entry{found[j].id, found[j].fields, s, b, found[j]}) {
+			at, before = e.end, e.id
+		}
+		for j := len(marks) - 1; j >= 0; j-- {
+			e := b.entryAt(marks[j].at, marks[j].before)
+			if !visit(Entry{e.id, e.fields, s, b, e}) {
 				return
 			}
 		}

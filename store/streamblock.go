@@ -46,9 +46,9 @@ const (
 const blockBytes = int64(unsafe.Sizeof(block{}))
 
 // newBlock returns a block that takes its names from the pairs of field and
-// value of its first entry.
-func newBlock(id ID, pairs [][]byte, room int) *block {
-	b := &block{buf: make([]byte, 0, room), base: id}
+// value of its first entry, and is written into room.
+func newBlock(id ID, pairs [][]byte, room []byte) *block {
+	b := &block{buf: room[:0], base: id}
 	b.before, _ = id.Prev()
 	b.last = b.before
 	b.fields = uint32(len(pairs) / 2)
@@ -75,7 +75,7 @@ func extend(buf []byte, n int) []byte {
 	if len(buf)+n <= cap(buf) {
 		return buf[:len(buf)+n]
 	}
-	grown := make([]byte, len(buf)+n, max(len(buf)+n, 2*cap(buf)))
+	grown := make([]byte, len(buf)+n, max(len(buf)+n, cap(buf)+cap(buf)/2))
 	copy(grown, buf)
 	return grown
 }
@@ -191,7 +191,7 @@ type packedEntry struct {
 func (b *block) entryAt(at int, before ID) packedEntry {
 	e := packedEntry{from: at, flags: b.buf[at], id: before, fields: int(b.fields)}
 	at++
-	ms, n := binary.Uvarint(b.buf[at:])
+	ms, n := uvarint(b.buf[at:])
 	at += n
 	if ms == 0 {
 		e.id.Seq++
@@ -199,14 +199,14 @@ func (b *block) entryAt(at int, before ID) packedEntry {
 		e.id = ID{before.Ms + ms, 0}
 	}
 	if e.flags&entryExpected == 0 {
-		more, n := binary.Uvarint(b.buf[at:])
+		more, n := uvarint(b.buf[at:])
 		at += n
 		e.id.Seq += more
 	}
 	e.body = at
 	elements := e.fields
 	if e.flags&entrySameNames == 0 {
-		count, n := binary.Uvarint(b.buf[at:])
+		count, n := uvarint(b.buf[at:])
 		at += n
 		e.body = at
 		e.fields, elements = int(count), 2*int(count)
@@ -216,6 +216,14 @@ func (b *block) entryAt(at int, before ID) packedEntry {
 	}
 	e.end = at
 	return e
+}
+
+// uvarint is binary.Uvarint, quick for one byte.
+func uvarint(b []byte) (uint64, int) {
+	if c := b[0]; c < 0x80 {
+		return uint64(c), 1
+	}
+	return binary.Uvarint(b)
 }
 
 // each visits the entries in order, dead ones too, until visit returns false.
@@ -312,11 +320,18 @@ func (b *block) compact() {
 	b.buf, b.start, b.dead = buf, b.names, 0
 }
 
-// seal gives up idle room, if it is worth a copy.
-func (b *block) seal() {
-	if cap(b.buf)-len(b.buf) > cap(b.buf)/8 {
-		b.buf = bytes.Clone(b.buf)
+// maxRoom is the largest buffer that a sealed block hands on.
+const maxRoom = 16 << 10
+
+// seal copies the buffer without its idle room, as nothing is appended to the
+// block any more, and returns the old one for the block behind.
+func (b *block) seal() (room []byte) {
+	room = b.buf
+	b.buf = bytes.Clone(b.buf)
+	if cap(room) > maxRoom {
+		return nil
 	}
+	return room
 }
 
 func (b *block) bytes() int64 { return blockBytes + int64(cap(b.buf)) }
