@@ -215,6 +215,11 @@ const Denied Error = "DENIED Running in protected mode because protected mode is
 	"4) Set up an authentication password for the default user. " +
 	"NOTE: You only need to do one of the above things in order for the server to start accepting connections from the outside."
 
+// ExecAborted refuses an EXEC for the reason e.
+func ExecAborted(e Error) Error {
+	return "EXECABORT Transaction discarded because of: " + Error(strings.TrimPrefix(string(e), "ERR "))
+}
+
 // WrongArity is the answer to a wrong number of arguments; a subcommand's name
 // is "client|kill".
 func WrongArity(name string) Error {

@@ -320,9 +320,6 @@ func (d *LoopDoor) OutputBytes() int64 {
 	return d.sum(func(l *loop) *atomic.Int64 { return &l.outputSum })
 }
 
-// Loops returns the number of loops.
-func (d *LoopDoor) Loops() int { return len(d.loops) }
-
 // Panics, Timeouts and OverQuery count the connections closed for these reasons.
 func (d *LoopDoor) Panics() int64    { return d.panics.Load() }
 func (d *LoopDoor) Timeouts() int64  { return d.timeouts.Load() }

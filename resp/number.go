@@ -7,10 +7,10 @@ import (
 	"strings"
 )
 
-// AppendDouble appends f as Redis 7.2 writes a double in replies: an integral
+// appendDouble appends f as Redis 7.2 writes a double in replies: an integral
 // value as an integer, else the shortest digits that read back to f, with an
 // exponent where that is shorter.
-func AppendDouble(b []byte, f float64) []byte {
+func appendDouble(b []byte, f float64) []byte {
 	switch {
 	case math.IsNaN(f):
 		return append(b, "nan"...)
@@ -28,9 +28,6 @@ func AppendDouble(b []byte, f float64) []byte {
 	}
 	return appendShortest(b, f)
 }
-
-// FormatDouble is AppendDouble as a string.
-func FormatDouble(f float64) string { return string(AppendDouble(nil, f)) }
 
 // appendShortest places the point as fpconv, the library of Redis 7.2, does.
 func appendShortest(b []byte, f float64) []byte {
@@ -91,7 +88,7 @@ func appendZeros(b []byte, n int) []byte {
 // trailing zeros (Redis' LD_STR_HUMAN).
 func FormatFloat(f float64) string {
 	if math.IsInf(f, 0) {
-		return FormatDouble(f)
+		return string(appendDouble(nil, f))
 	}
 	return trimDecimals(strconv.FormatFloat(f, 'f', 17, 64))
 }
@@ -104,8 +101,8 @@ const (
 	longDoubleMinExp = -16444
 )
 
-// ParseLongDouble reads a number by the rules of C's strtold with Redis' checks.
-func ParseLongDouble(b []byte) (*big.Float, bool) {
+// parseLongDouble reads a number by the rules of C's strtold with Redis' checks.
+func parseLongDouble(b []byte) (*big.Float, bool) {
 	if len(b) == 0 || len(b) > maxFloatText {
 		return nil, false
 	}
@@ -154,11 +151,11 @@ func exponentTooLong(s string) bool {
 // AddLongDouble returns value + increment as INCRBYFLOAT stores it. It fails
 // with ErrNotFloat if one of them is no number, ErrNaNOrInf if the sum is not finite.
 func AddLongDouble(value, increment []byte) (string, error) {
-	a, ok := ParseLongDouble(value)
+	a, ok := parseLongDouble(value)
 	if !ok {
 		return "", ErrNotFloat
 	}
-	b, ok := ParseLongDouble(increment)
+	b, ok := parseLongDouble(increment)
 	if !ok {
 		return "", ErrNotFloat
 	}
@@ -169,11 +166,11 @@ func AddLongDouble(value, increment []byte) (string, error) {
 	if sum.MantExp(nil) > longDoubleMaxExp {
 		return "", ErrNaNOrInf
 	}
-	return FormatLongDouble(sum), nil
+	return formatLongDouble(sum), nil
 }
 
-// FormatLongDouble writes f for humans, as FormatFloat does.
-func FormatLongDouble(f *big.Float) string {
+// formatLongDouble writes f for humans, as FormatFloat does.
+func formatLongDouble(f *big.Float) string {
 	if f.IsInf() {
 		if f.Signbit() {
 			return "-inf"

@@ -3,6 +3,7 @@ package resp
 import (
 	"math"
 	"strconv"
+	"strings"
 
 	"github.com/tidwall/redcon"
 )
@@ -11,16 +12,17 @@ import (
 // consumes them. What differs between RESP2 and RESP3 differs only here.
 // The zero value is an empty RESP2 reply without a limit.
 type Reply struct {
-	buf    []byte
-	off    int // bytes of buf already written to the peer
-	limit  int // most bytes owed at once; 0 = unlimited
-	room   int // appends pass while len(buf) < room; maintained by refit
-	errors int
-	last   string // prefix of the last error
-	three  bool   // RESP3
-	ready  bool   // room is valid
-	muted  bool
-	over   bool
+	buf      []byte
+	off      int // bytes of buf already written to the peer
+	limit    int // most bytes owed at once; 0 = unlimited
+	room     int // appends pass while len(buf) < room; maintained by refit
+	errors   int
+	elements int
+	last     string // prefix of the last error
+	three    bool   // RESP3
+	ready    bool   // room is valid
+	muted    bool
+	over     bool
 }
 
 // Proto returns 2 or 3.
@@ -82,17 +84,22 @@ func (r *Reply) Status(s string) {
 // Error appends an error reply and counts it, also while muted.
 func (r *Reply) Error(e Error) { r.ErrorText(string(e)) }
 
-// ErrorText is Error for a text made at run time; CR and LF become spaces.
+// ErrorText is Error for a text made at run time; CR and LF become spaces, and
+// vanish at its end.
 func (r *Reply) ErrorText(s string) {
+	s = strings.TrimRight(s, "\r\n")
 	r.errors++
 	r.last = errorPrefix(s)
 	if r.fits(len(s) + 3) {
-		r.buf = redcon.AppendError(r.buf, s)
+		r.buf = redcon.AppendError(r.buf, oneLine(s))
 	}
 }
 
 // Errors returns how many error replies were appended since the session began.
 func (r *Reply) Errors() int { return r.errors }
+
+// Elements returns the number of elements of all aggregates appended.
+func (r *Reply) Elements() int { return r.elements }
 
 // LastError returns the prefix word of the last error.
 func (r *Reply) LastError() string { return r.last }
@@ -170,6 +177,7 @@ func (r *Reply) kind(three byte) byte {
 }
 
 func (r *Reply) head(c byte, n int) {
+	r.elements += n
 	if r.fits(headRoom) {
 		r.buf = appendHead(r.buf, c, int64(n))
 	}
@@ -178,7 +186,7 @@ func (r *Reply) head(c byte, n int) {
 // Double appends a double: a bulk string or RESP3's ','.
 func (r *Reply) Double(f float64) {
 	var tmp [40]byte
-	text := AppendDouble(tmp[:0], f)
+	text := appendDouble(tmp[:0], f)
 	if !r.three {
 		r.Bulk(text)
 		return
@@ -209,20 +217,6 @@ func (r *Reply) Verbatim(s string) {
 		r.buf = appendHead(r.buf, '=', int64(len(s)+4))
 		r.buf = append(r.buf, "txt:"...)
 		r.buf = append(r.buf, s...)
-		r.buf = append(r.buf, '\r', '\n')
-	}
-}
-
-// BigNumber appends an integer of any size given as text: a bulk string or
-// RESP3's '('.
-func (r *Reply) BigNumber(digits string) {
-	if !r.three {
-		r.BulkString(digits)
-		return
-	}
-	if r.fits(len(digits) + 3) {
-		r.buf = append(r.buf, '(')
-		r.buf = append(r.buf, digits...)
 		r.buf = append(r.buf, '\r', '\n')
 	}
 }
