@@ -41,8 +41,8 @@ func (l Layer) String() string { return layerNames[l] }
 const AuthWait = time.Second
 
 var (
-	ErrConnectionRate = errors.New("ERR too many new connections from your address, try again later")
-	ErrConnections    = errors.New("ERR max number of connections from your address reached")
+	ErrConnectionRate = errors.New("too many new connections from your address, try again later")
+	ErrConnections    = errors.New("max number of connections from your address reached")
 )
 
 // outcome indexes the decision counters.
@@ -144,14 +144,16 @@ func (l *Limiter) Action() Action {
 	return Reject
 }
 
-// Cost returns what a request of n bytes costs: 1, or with cost_by_size one
-// more for every 16 KiB.
-func (l *Limiter) Cost(n int) int {
-	if p := l.live.Load(); p != nil && p.CostBySize {
-		return 1 + n>>14
-	}
-	return 1
+// CostsBySize tells whether cost_by_size is on: a command then costs more than
+// one token.
+func (l *Limiter) CostsBySize() bool {
+	p := l.live.Load()
+	return p != nil && p.CostBySize
 }
+
+// Cost returns what a request of n bytes costs by its size: 1, and one more for
+// every 16 KiB.
+func (l *Limiter) Cost(n int) int { return 1 + n>>14 }
 
 // Message is the error of a refused command: the option's prefix and the time
 // to wait, in milliseconds rounded up.
@@ -256,22 +258,14 @@ func (h *Handle) take(p *live, now int64, cost int) (bool, time.Duration) {
 	return p.DryRun, wait
 }
 
-// Charge takes cost tokens without asking, for what is known only afterwards
-// (elements in a reply): the next Allow waits for them.
-func (h *Handle) Charge(now int64, cost int) {
+// ChargeElements charges a reply of n elements, one token for each thousand,
+// without asking: the next Allow waits for them.
+func (h *Handle) ChargeElements(now int64, n int) {
 	p := h.l.live.Load()
-	if p == nil || h.b == nil || h.gen != p.gen || cost <= 0 || p.DryRun {
+	if p == nil || h.b == nil || h.gen != p.gen || n < 1000 || p.DryRun {
 		return
 	}
-	p.commands.charge(&h.b.tat, now, cost)
-}
-
-// ChargeElements charges a reply of n elements: with cost_by_size one token
-// for each thousand.
-func (h *Handle) ChargeElements(now int64, n int) {
-	if p := h.l.live.Load(); p != nil && p.CostBySize {
-		h.Charge(now, n/1000)
-	}
+	p.commands.charge(&h.b.tat, now, n/1000)
 }
 
 // Verdict is the decision on a request to the side port.

@@ -493,11 +493,13 @@ func TestAuthFailures(t *testing.T) {
 func TestCost(t *testing.T) {
 	c := on(1000, 10)
 	l := New(c)
-	if n := l.Cost(1 << 20); n != 1 {
-		t.Fatalf("cost %d without the option", n)
+	if l.CostsBySize() {
+		t.Fatal("costs by size without the option")
 	}
 	c.CostBySize = true
-	l.Update(c)
+	if l.Update(c); !l.CostsBySize() {
+		t.Fatal("the option has no effect")
+	}
 	for _, v := range []struct{ bytes, want int }{{0, 1}, {16383, 1}, {16384, 2}, {1 << 20, 65}} {
 		if n := l.Cost(v.bytes); n != v.want {
 			t.Errorf("Cost(%d) = %d, want %d", v.bytes, n, v.want)

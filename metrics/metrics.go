@@ -10,7 +10,6 @@ import (
 	"log/slog"
 	"net"
 	"net/http"
-	"sync/atomic"
 	"time"
 
 	"github.com/prometheus/client_golang/prometheus"
@@ -59,7 +58,6 @@ type Metrics struct {
 	registry *prometheus.Registry
 	http     httpStats
 	server   *http.Server
-	scrapes  atomic.Uint64
 }
 
 // New registers every family.
@@ -78,15 +76,6 @@ func New(o Options) *Metrics {
 	return m
 }
 
-// Record counts one run of the command with the given row id, in nanoseconds.
-// loop is the caller's own, or any below the number of loops.
-func (m *Metrics) Record(loop, row int, dur int64, failed bool) {
-	m.o.Commands.Record(loop, row, dur, failed)
-}
-
-// Reject counts a command refused before it ran; row < 0: no such command.
-func (m *Metrics) Reject(loop, row int) { m.o.Commands.Reject(loop, row) }
-
 // Serve answers on ln until Shutdown.
 func (m *Metrics) Serve(ln net.Listener) error {
 	err := m.server.Serve(&limitedListener{Listener: ln, stats: &m.http, max: int64(m.o.MaxConnections)})
@@ -98,6 +87,3 @@ func (m *Metrics) Serve(ln net.Listener) error {
 
 // Shutdown finishes the requests that are being answered, until ctx ends.
 func (m *Metrics) Shutdown(ctx context.Context) error { return m.server.Shutdown(ctx) }
-
-// Registry is what /metrics shows.
-func (m *Metrics) Registry() *prometheus.Registry { return m.registry }

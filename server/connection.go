@@ -17,6 +17,7 @@ import (
 const (
 	authName  = "auth"
 	helloName = "hello"
+	pingName  = "ping"
 )
 
 // defaultUser is the one user there is.
@@ -30,7 +31,7 @@ func connectionRows() []Row {
 			Group: "connection", Complexity: "O(1)",
 		}, Session: run}
 	}
-	ping := row("ping", "[message]", "1.0.0", "Answers PONG, or the message.", -1, command.Fast|command.Subscribed, ping)
+	ping := row(pingName, "[message]", "1.0.0", "Answers PONG, or the message.", -1, command.Fast|command.Subscribed, ping)
 	ping.Tips = []string{"request_policy:all_shards", "response_policy:all_succeeded"}
 	quit := row("quit", "", "1.0.0", "Closes the connection.", -1, early|command.Subscribed|command.RunsInMulti, quit)
 	quit.Deprecated = "7.2.0|just closing the connection"

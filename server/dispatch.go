@@ -74,7 +74,7 @@ func (s *Server) BatchEnd(loop int) {
 // and counts it.
 func (x *Session) execute(w *worker, cmd *command.Command, args [][]byte) resp.Next {
 	s := x.srv
-	errs := x.out.Errors()
+	errs, elements := x.out.Errors(), x.out.Elements()
 	x.lock(w, cmd, args)
 	s.call(w, &w.ctx, x, cmd, args, &x.out)
 	if b := w.ctx.Blocked(); b.Keys != nil && x.parked == nil {
@@ -86,6 +86,9 @@ func (x *Session) execute(w *worker, cmd *command.Command, args [][]byte) resp.N
 	failed := x.out.Errors() != errs
 	s.account(w, &w.ctx, x, cmd, args, failed)
 	w.tx.Unlock()
+	if x.bucket != nil && s.limiter.CostsBySize() {
+		x.bucket.ChargeElements(w.last, x.out.Elements()-elements)
+	}
 	if w.seq != 0 {
 		x.gate, w.seq = w.seq, 0
 	}

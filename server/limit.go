@@ -33,8 +33,8 @@ func newSessionLimits(c *config.Config) *sessionLimits {
 
 // limit asks the client's token bucket. cmd is nil for an unknown command.
 func (x *Session) limit(w *worker, cmd *command.Command, args [][]byte) (resp.Next, bool) {
-	if x.bucket == nil || x.inSubscribeMode() && cmd != nil && cmd.HasFlag(command.Subscribed) {
-		return resp.Continue, false
+	if x.bucket == nil || cmd != nil && cmd.FullName == pingName && x.sub != nil && x.sub.total() > 0 {
+		return resp.Continue, false // a subscriber's sign of life
 	}
 	ok, retry := x.bucket.Allow(w.last, x.cost(args))
 	if ok {
@@ -54,6 +54,9 @@ func (x *Session) limit(w *worker, cmd *command.Command, args [][]byte) (resp.Ne
 
 // cost is what a request takes from the bucket.
 func (x *Session) cost(args [][]byte) int {
+	if !x.srv.limiter.CostsBySize() {
+		return 1
+	}
 	n := 0
 	for _, a := range args {
 		n += len(a)

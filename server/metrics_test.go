@@ -563,3 +563,111 @@ func connectFrom(t testing.TB, s *Server, from string) *client {
 	conn.SetDeadline(time.Now().Add(patience))
 	return &client{t, conn, bufio.NewReader(conn)}
 }
+
+// With action delay nothing is refused: a pipeline's commands wait for their
+// tokens, in order.
+func TestDelayedPipelineLosesNothing(t *testing.T) {
+	bothDoors(t, func(t *testing.T, change func(*config.Config)) {
+		s := startServer(t, func(c *config.Config) {
+			change(c)
+			c.RateLimit.Enabled, c.RateLimit.RequestsPerSecond, c.RateLimit.BurstSize, c.RateLimit.Action = true, 1000, 5, "delay"
+		})
+		c := connect(t, s)
+		for i := range 100 {
+			c.send("ECHO", strconv.Itoa(i))
+		}
+		for i := range 100 {
+			if got := c.read(); got != strconv.Quote(strconv.Itoa(i)) {
+				t.Fatalf("reply %d is %s", i, got)
+			}
+		}
+		got := scrape(t, s)
+		if got[`synap_ratelimit_decisions_total{action="delay",layer="command"}`] == 0 || got[`synap_ratelimit_delay_seconds_count`] == 0 {
+			t.Error("the delays are not counted")
+		}
+	})
+}
+
+func TestCloseAnswersOnce(t *testing.T) {
+	bothDoors(t, func(t *testing.T, change func(*config.Config)) {
+		s := startServer(t, func(c *config.Config) {
+			change(c)
+			c.RateLimit.Enabled, c.RateLimit.RequestsPerSecond, c.RateLimit.BurstSize, c.RateLimit.Action = true, 0.01, 2, "close"
+		})
+		c := connect(t, s)
+		for i := range 10 {
+			c.send("ECHO", strconv.Itoa(i))
+		}
+		for i, want := range []string{`"0"`, `"1"`, "-TRYAGAIN", "closed"} {
+			if got := c.read(); !strings.HasPrefix(got, want) {
+				t.Errorf("reply %d is %s, want %s", i, got, want)
+			}
+		}
+	})
+}
+
+func TestNeverLimitedAndCostBySize(t *testing.T) {
+	s := startServer(t, func(c *config.Config) {
+		c.RateLimit.Enabled, c.RateLimit.RequestsPerSecond, c.RateLimit.BurstSize, c.RateLimit.CostBySize = true, 0.01, 10, true
+	})
+	c := connect(t, s)
+	c.do("RPUSH", "l", "x")
+	for range 3 {
+		c.want("-ERR EXEC without MULTI", "EXEC")
+		c.want("+RESET", "RESET")
+	}
+	c.want("+OK", "SET", "big", strings.Repeat("v", 8*16<<10)) // 1 + 8 tokens
+	if got := c.do("GET", "big"); !strings.HasPrefix(got, "-TRYAGAIN") {
+		t.Errorf("the eleventh token is there: %.40s", got)
+	}
+	c.want("-ERR EXEC without MULTI", "EXEC")
+
+	s.limiter.ResetAll()
+	for range 3 {
+		c.send(append([]string{"RPUSH", "long"}, make([]string, 3000)...)...)
+		c.read()
+	}
+	s.limiter.ResetAll()
+	if got := c.do("LRANGE", "long", "0", "-1"); strings.Count(got, `""`) != 9000 { // 1 + 9 tokens
+		t.Errorf("LRANGE: %.40s", got)
+	}
+	if got := c.do("GET", "k"); !strings.HasPrefix(got, "-TRYAGAIN") {
+		t.Errorf("the reply's elements were not charged: %.40s", got)
+	}
+}
+
+func TestConnectionsOfAnAddress(t *testing.T) {
+	s := startServer(t, func(c *config.Config) {
+		c.RateLimit.Enabled, c.RateLimit.RequestsPerSecond, c.RateLimit.BurstSize, c.RateLimit.MaxConnections = true, 1000, 1000, 2
+	})
+	a, b := connectFrom(t, s, "127.0.0.2"), connectFrom(t, s, "127.0.0.2")
+	a.want("+PONG", "PING")
+	b.want("+PONG", "PING")
+	if got := connectFrom(t, s, "127.0.0.2").read(); got != "-ERR max number of connections from your address reached" {
+		t.Errorf("the third connection: %s", got)
+	}
+	connectFrom(t, s, "127.0.0.3").want("+PONG", "PING")
+	a.Close()
+	eventually(t, "room again", func() bool { return connectFrom(t, s, "127.0.0.2").do("PING") == "+PONG" })
+}
+
+// After ten failures in a minute each AUTH of an address waits a second; the
+// right password still opens the door.
+func TestAuthFailuresSlowDown(t *testing.T) {
+	s := startServer(t, func(c *config.Config) {
+		c.RequirePass = "secret"
+		c.RateLimit.Enabled, c.RateLimit.RequestsPerSecond, c.RateLimit.BurstSize, c.RateLimit.AuthFailuresPerMinute = true, 1000, 1000, 10
+	})
+	c := connect(t, s)
+	for range 10 {
+		c.want("-WRONGPASS invalid username-password pair or user is disabled.", "AUTH", "guess")
+	}
+	start := time.Now()
+	c.want("+OK", "AUTH", "secret")
+	if took := time.Since(start); took < 900*time.Millisecond {
+		t.Errorf("AUTH waited %v, want a second", took)
+	}
+	if got := scrape(t, s); got[`synap_ratelimit_decisions_total{action="delay",layer="auth"}`] != 1 {
+		t.Error("the delay is not counted")
+	}
+}

@@ -2,6 +2,7 @@ package server
 
 import (
 	"net/netip"
+	"strconv"
 	"strings"
 
 	"synap/command"
@@ -112,7 +113,7 @@ func ratelimitStatus(x *Session, c *command.Ctx) {
 	c.Reply.Map(9)
 	for _, f := range []struct{ name, value string }{
 		{"enabled", yesNo(s.Enabled)}, {"action", conf.Action.String()}, {"dry-run", yesNo(conf.DryRun)},
-		{"requests-per-second", resp.FormatFloat(conf.Rate)},
+		{"requests-per-second", strconv.FormatFloat(conf.Rate, 'f', -1, 64)},
 	} {
 		c.Reply.BulkString(f.name)
 		c.Reply.BulkString(f.value)
