@@ -13,7 +13,7 @@ type KeyAt struct {
 func (c *Command) OneKey() int { return c.oneKey }
 
 // HasKeys tells whether requests of c may name keys.
-func (c *Command) HasKeys() bool { return len(c.Row.Keys) > 0 || c.FindKeys != nil }
+func (c *Command) HasKeys() bool { return c.hasKeys }
 
 // Keys appends the keys of a request to dst. It is the one answer for locking,
 // access control and COMMAND GETKEYS. It returns false, with the keys found so

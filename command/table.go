@@ -5,6 +5,7 @@ import (
 	"encoding/binary"
 	"fmt"
 	"math/bits"
+	"slices"
 
 	"synap/resp"
 )
@@ -17,8 +18,9 @@ type Command struct {
 	FullName string     // "get", "config|get"
 	Subs     []*Command // in the rows' order
 
-	subs   index
-	oneKey int // argument index of the only key, 0 if keys are found otherwise
+	subs    index
+	hasKeys bool
+	oneKey  int // argument index of the only key, 0 if keys are found otherwise
 }
 
 // Table finds commands by name. It is immutable after NewTable and safe for
@@ -60,6 +62,7 @@ func (t *Table) add(r *Row, parent *Command) *Command {
 	if parent != nil {
 		c.FullName = parent.Name + "|" + r.Name
 	}
+	c.hasKeys = r.FindKeys != nil || slices.ContainsFunc(r.Keys, func(k KeySpec) bool { return k.Flags&NotKey == 0 })
 	if len(r.Keys) == 1 && len(r.Subs) == 0 {
 		k := &r.Keys[0]
 		plain := k.Begin > 0 && k.Last == 0 && !k.NumKeys && k.Flags&(Incomplete|NotKey) == 0

@@ -101,9 +101,6 @@ func (r *Reply) Errors() int { return r.errors }
 // Elements returns the number of elements of all aggregates appended.
 func (r *Reply) Elements() int { return r.elements }
 
-// Elements returns the number of elements of all aggregates appended.
-func (r *Reply) Elements() int { return r.elements }
-
 // LastError returns the prefix word of the last error.
 func (r *Reply) LastError() string { return r.last }
 

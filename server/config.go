@@ -12,6 +12,7 @@ import (
 	"synap/command"
 	"synap/config"
 	"synap/resp"
+	"synap/store"
 )
 
 // configState serializes whoever changes the configuration. Readers take the
@@ -30,6 +31,9 @@ func configRows() []Row {
 		}, Session: run}
 	}
 	everywhere := []string{"request_policy:all_nodes", "response_policy:all_succeeded"}
+	resetStat := sub("resetstat", "", "Resets the statistics of INFO.",
+		"2.0.0", "O(1)", 2, configResetStat, everywhere...)
+	resetStat.Flags |= command.Walks
 	return []Row{container(
 		command.Row{
 			Name: "config", Group: "server", Since: "2.0.0", Arity: -2,
@@ -40,8 +44,7 @@ func configRows() []Row {
 			"2.0.0", "O(N) when N is the number of options", -3, configGet),
 		sub("set", "parameter value [parameter value ...]", "Changes options while the server runs: all of them or none.",
 			"2.0.0", "O(N) when N is the number of options", -4, configSet, everywhere...),
-		sub("resetstat", "", "Resets the statistics of INFO.",
-			"2.0.0", "O(1)", 2, configResetStat, everywhere...),
+		resetStat,
 		sub("rewrite", "", "Brings the configuration file up to the options in force.",
 			"2.8.0", "O(1)", 2, configRewrite, everywhere...),
 	)}
@@ -196,19 +199,19 @@ func (s *Server) rewriteConfig() error {
 }
 
 func configResetStat(x *Session, c *command.Ctx) {
-	x.srv.resetStats()
+	x.srv.resetStats(c.Tx)
 	c.Reply.OK()
 }
 
 // resetStats sets to zero what INFO counts.
-func (s *Server) resetStats() {
+func (s *Server) resetStats(tx *store.Tx) {
 	n := &s.counters
 	for _, v := range []*atomic.Int64{
 		&n.connections, &n.unknown, &n.outputLimit, &n.queryLimit, &n.memoryClients, &n.errorReplies, &n.deniedAuth,
 	} {
 		v.Store(0)
 	}
-	s.store.ResetStats()
+	tx.ResetStats()
 	s.commands.Reset()
 	s.observer.errors.reset()
 }

@@ -8,6 +8,7 @@ import (
 
 	"synap/command"
 	"synap/metrics"
+	"synap/store"
 )
 
 // infoSection is one section of INFO. Some are shown only on request.
@@ -42,15 +43,15 @@ func infoRows() []Row {
 	return []Row{{Row: command.Row{
 		Name: "info", Usage: "[section [section ...]]", Group: "server", Since: "1.0.0", Complexity: "O(1)", Arity: -1,
 		Summary:    "Returns figures about the server, by section.",
-		Flags:      command.Loading | command.Stale,
+		Flags:      command.Loading | command.Stale | command.Walks,
 		Categories: []string{"dangerous"},
 		Tips:       []string{"nondeterministic_output", "request_policy:all_shards", "response_policy:special"},
-	}, Session: func(x *Session, c *command.Ctx) { c.Reply.Verbatim(x.srv.info(c.Args[1:])) }}}
+	}, Session: func(x *Session, c *command.Ctx) { c.Reply.Verbatim(x.srv.info(c.Tx, c.Args[1:])) }}}
 }
 
 // info writes the asked-for sections: none asked for means the default ones.
 // Names that are no section are passed over.
-func (s *Server) info(words [][]byte) string {
+func (s *Server) info(tx *store.Tx, words [][]byte) string {
 	wanted := map[string]bool{}
 	all, standard := false, len(words) == 0
 	for _, word := range words {
@@ -63,7 +64,7 @@ func (s *Server) info(words [][]byte) string {
 			wanted[name] = true
 		}
 	}
-	stats := s.Stats()
+	stats := s.statsIn(tx)
 	w := &infoWriter{}
 	for _, sec := range infoSections() {
 		if !all && !(standard && !sec.byName) && !wanted[strings.ToLower(sec.name)] {

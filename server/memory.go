@@ -16,7 +16,7 @@ func memoryContainer() Row {
 	row := func(name, usage, summary, complexity string, arity int, tips []string, run func(*Session, *command.Ctx)) Row {
 		return Row{Row: command.Row{
 			Name: name, Usage: usage, Summary: summary, Complexity: complexity, Arity: arity, Tips: tips,
-			Group: "server", Since: "4.0.0",
+			Group: "server", Since: "4.0.0", Flags: command.Walks,
 		}, Session: run}
 	}
 	special := []string{"nondeterministic_output", "request_policy:all_shards", "response_policy:special"}
@@ -103,7 +103,7 @@ func (s *Server) allocatorReport() string {
 // that do not exist here are 0.
 func memoryStats(x *Session, c *command.Ctx) {
 	s := x.srv
-	m := s.Stats().Memory
+	m := s.statsIn(c.Tx).Memory
 	h := readHeap()
 	held := s.store.Used() - s.store.HeapBytes() + h.live + h.free
 	var keys int64
@@ -164,7 +164,7 @@ func percent(a, b int64) float64 { return 100 * ratio(a, b) }
 
 // memoryDoctor reports what an operator should look at, worst first.
 func memoryDoctor(x *Session, c *command.Ctx) {
-	m := x.srv.Stats().Memory
+	m := x.srv.statsIn(c.Tx).Memory
 	var found []string
 	note := func(bad bool, format string, args ...any) {
 		if bad {

@@ -316,6 +316,12 @@ func (x *Session) refuseUnknown(w *worker, args [][]byte, e resp.Error) resp.Nex
 // refuse answers a command that was not run with e; inside MULTI that spoils
 // the transaction.
 func (x *Session) refuse(w *worker, cmd *command.Command, e resp.Error) resp.Next {
+	if cmd != nil && cmd.Name == execName { // a refused EXEC ends its transaction
+		x.current = w
+		x.endMulti()
+		x.unwatch()
+		e = resp.ExecAborted(e)
+	}
 	if x.multi != nil {
 		x.multi.spoiled = true
 	}

@@ -409,9 +409,16 @@ func (s *Server) objectGaugesIn(db int, f metrics.Family, names []string) []metr
 // Stats takes the one snapshot that INFO, /metrics and the pages of the side
 // port show.
 func (s *Server) Stats() metrics.Stats {
+	var tx store.Tx
+	s.store.Begin(&tx, 0, s.now().UnixMilli())
+	return s.statsIn(&tx)
+}
+
+// statsIn is Stats for a command, which may hold every shard in an EXEC.
+func (s *Server) statsIn(tx *store.Tx) metrics.Stats {
 	cfg := s.Config()
 	now := s.now()
-	data := s.store.Stats(now.UnixMilli())
+	data := tx.Stats()
 	st := metrics.Stats{
 		Server: metrics.ServerStats{
 			Version: s.opts.Version, Revision: s.opts.Revision, GoVersion: runtime.Version(), RedisVersion: RedisVersion,

@@ -162,8 +162,17 @@ type Stats struct {
 	Evicted   int64
 }
 
-// Stats locks each shard for microseconds.
+// Stats is Tx.Stats outside of a transaction.
 func (s *Store) Stats(now int64) Stats {
+	var tx Tx
+	s.Begin(&tx, 0, now)
+	return tx.Stats()
+}
+
+// Stats locks each shard for microseconds, unless the transaction holds it; one
+// that holds some must hold all.
+func (tx *Tx) Stats() Stats {
+	s := tx.store
 	st := Stats{
 		Databases: make([]DBStats, s.databases),
 		ShardKeys: make([]int, s.shards),
@@ -174,17 +183,19 @@ func (s *Store) Stats(now int64) Stats {
 		sum, sampled := int64(0), int64(0)
 		for i := range s.shardsOf(db) {
 			sh := &s.locks[db*s.shards+i]
-			sh.mu.Lock()
-			st.Hits += sh.hits
-			st.Misses += sh.misses
-			if c := sh.data; c != nil {
+			tx.inShard(sh, func() {
+				st.Hits += sh.hits
+				st.Misses += sh.misses
+				c := sh.data
+				if c == nil {
+					return
+				}
 				st.addContents(c, db, i)
 				for k := uint32(0); k < min(c.heap.n, 16); k++ {
-					sum += max(0, c.heap.at(uint32(uint64(k)*uint64(c.heap.n)/uint64(min(c.heap.n, 16)))).when()-now)
+					sum += max(0, c.heap.at(uint32(uint64(k)*uint64(c.heap.n)/uint64(min(c.heap.n, 16)))).when()-tx.Now)
 					sampled++
 				}
-			}
-			sh.mu.Unlock()
+			})
 		}
 		if sampled > 0 {
 			st.Databases[db].AvgTTL = sum / sampled
@@ -207,13 +218,13 @@ func (st *Stats) addContents(c *contents, db, index int) {
 	st.Objects += c.objects
 }
 
-// ResetStats zeroes hits, misses, expired and evicted (CONFIG RESETSTAT).
-func (s *Store) ResetStats() {
+// ResetStats zeroes hits, misses, expired and evicted (CONFIG RESETSTAT). It
+// locks as Stats does.
+func (tx *Tx) ResetStats() {
+	s := tx.store
 	for i := range s.locks {
 		sh := &s.locks[i]
-		sh.mu.Lock()
-		sh.hits, sh.misses = 0, 0
-		sh.mu.Unlock()
+		tx.inShard(sh, func() { sh.hits, sh.misses = 0, 0 })
 	}
 	s.expired.Store(0)
 	s.evicted.Store(0)

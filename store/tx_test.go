@@ -214,7 +214,7 @@ func TestHitsAndMisses(t *testing.T) {
 	if st := s.Stats(1); st.Hits != 2 || st.Misses != 1 {
 		t.Errorf("%d hits, %d misses; want 2 and 1", st.Hits, st.Misses)
 	}
-	s.ResetStats()
+	with(s, 0, 1, func(tx *Tx) { tx.Get([]byte("x"), Read); tx.ResetStats() })
 	if st := s.Stats(1); st.Hits != 0 || st.Misses != 0 {
 		t.Error("ResetStats left some")
 	}
