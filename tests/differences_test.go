@@ -33,17 +33,18 @@ func deliberate(args []string, ours, theirs value) bool {
 // newerThanReference recognizes what the reference, 7.0.15, does not have, or
 // says otherwise than 7.2.
 func newerThanReference(args []string, ours, theirs value) bool {
+	if strings.EqualFold(args[0], "LPOS") && strings.HasPrefix(ours.text, "ERR value is out of range, value must between") {
+		return true // 7.2 refuses a RANK of -2^63
+	}
 	if !theirs.isError() {
 		return false
 	}
 	switch {
 	case strings.HasPrefix(theirs.text, "ERR unknown command"), strings.HasPrefix(theirs.text, "ERR unknown subcommand"):
-		return !strings.HasPrefix(ours.text, "ERR unknown") // the row is there, so its name is known
+		return !strings.HasPrefix(ours.text, "ERR unknown command") // the row is there, so its name is known
 	case strings.EqualFold(args[0], "COMMAND"):
 		return theirs.text == "ERR Invalid command specified" || // of a command within GETKEYS
 			strings.HasPrefix(theirs.text, "ERR wrong number of arguments for 'command|getkeys") // 7.2 takes commands of one word
-	case strings.EqualFold(args[0], "LPOS"): // 7.2 refuses a RANK of -2^63
-		return strings.HasPrefix(ours.text, "ERR value is out of range, value must between")
 	case strings.HasPrefix(theirs.text, "ERR Unbalanced"):
 		return strings.HasPrefix(ours.text, "ERR Unbalanced '")
 	}
