@@ -2,6 +2,7 @@ package command
 
 import (
 	"math"
+	"slices"
 	"strconv"
 
 	"synap/resp"
@@ -12,7 +13,7 @@ import (
 // options allocate nothing.
 
 func stringRows() []Row {
-	return append(stringReadRows(), stringWriteRows()...)
+	return slices.Concat(stringReadRows(), setRows(), stringChangeRows(), counterRows())
 }
 
 func stringReadRows() []Row {
@@ -58,8 +59,8 @@ func stringReadRows() []Row {
 	}
 }
 
-func stringWriteRows() []Row {
-	return append([]Row{
+func setRows() []Row {
+	return []Row{
 		{
 			Name: "set", Arity: -3,
 			Usage:   "key value [NX | XX] [GET] [EX seconds | PX milliseconds | EXAT unix-time-seconds | PXAT unix-time-milliseconds | KEEPTTL]",
@@ -105,6 +106,11 @@ func stringWriteRows() []Row {
 			Group:   "string", Since: "1.0.1", Complexity: "O(N) where N is the number of keys",
 			Flags: Write | DenyOOM, Keys: allKeys(OW|Insert, 2), Run: msetnx,
 		},
+	}
+}
+
+func stringChangeRows() []Row {
+	return []Row{
 		{
 			Name: "getset", Usage: "key value", Arity: 3, Event: "set",
 			Summary: "Sets the string value of a key and returns the one before.",
@@ -138,7 +144,7 @@ func stringWriteRows() []Row {
 			Group:   "string", Since: "2.2.0", Complexity: "O(M) where M is the length of the value argument",
 			Flags: Write | DenyOOM, Keys: oneKey(RW | Update), Run: setrange,
 		},
-	}, counterRows()...)
+	}
 }
 
 func counterRows() []Row {
