@@ -12,7 +12,7 @@ var deliberateDifferences = []struct {
 		cut, _, found := strings.Cut(ours.text, "\x00")
 		return found && ours.isError() && theirs.isError() && strings.HasPrefix(theirs.text, cut)
 	}},
-	{"A timeout of 1e300 is out of range", func(_ []string, ours, theirs value) bool {
+	{"timeouts-out-of-range", func(_ []string, ours, theirs value) bool {
 		return theirs.text == "ERR timeout is negative" && ours.text == "ERR timeout is out of range"
 	}},
 	{"OBJECT ENCODING of a sum is int", func(args []string, ours, theirs value) bool { // INCRBYFLOAT k 1
