@@ -334,3 +334,29 @@ func TestAuthenticationIsSlowedDown(t *testing.T) {
 		c.want("nil", "GET", "k")
 	})
 }
+
+// The idle timeout spares those who wait for messages.
+func TestIdleSubscribersStay(t *testing.T) {
+	bothDoors(t, func(t *testing.T, change func(*config.Config)) {
+		s := startServer(t, func(c *config.Config) {
+			change(c)
+			c.Timeout = 1
+		})
+		subscriber, monitor := connect(t, s), connect(t, s)
+		subscriber.want(`["subscribe" "c" :1]`, "SUBSCRIBE", "c")
+		monitor.want("+OK", "MONITOR")
+		idle := connect(t, s)
+		idle.want("+PONG", "PING")
+		if got := idle.read(); got != "closed" { // it is the youngest
+			t.Fatalf("an idle client read %s", got)
+		}
+		last := connect(t, s)
+		last.want(":1", "PUBLISH", "c", "x")
+		if got := subscriber.read(); got != `["message" "c" "x"]` {
+			t.Errorf("the subscriber read %s", got)
+		}
+		if got := monitor.read(); !strings.HasSuffix(got, ` "PING"`) {
+			t.Errorf("the monitor read %s", got)
+		}
+	})
+}

@@ -75,13 +75,17 @@ func (s *Server) expireCycle(w *worker) {
 
 // checkClients applies the soft output limit.
 func (s *Server) checkClients() {
-	soft := s.Config().OutputLimits[config.ClassNormal]
+	limits := s.Config().OutputLimits
 	now := time.Now().Unix()
 	for _, x := range s.sessions.list() {
 		if x.pub.obuf.Load() == 0 {
 			continue
 		}
-		s.checkSoftLimit(x, soft, now)
+		class := config.ClassNormal
+		if x.kind() == pubsubClient {
+			class = config.ClassPubSub
+		}
+		s.checkSoftLimit(x, limits[class], now)
 		x.conn.Post(x.publishOutput) // what was sent meanwhile shows at the next look
 	}
 }

@@ -116,6 +116,12 @@ func (x *Session) takeMessages() {
 	}
 }
 
+// IdleExempt implements resp.IdleExempter: who waits for messages of others may
+// be silent for ever.
+func (x *Session) IdleExempt() bool {
+	return x.sub != nil && (x.sub.total() > 0 || x.monitoring())
+}
+
 // muted tells whether CLIENT REPLY drops replies at present.
 func (x *Session) muted() bool { return x.reply == replyOff || x.reply == replySkipping }
 
