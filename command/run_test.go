@@ -2,6 +2,7 @@ package command
 
 import (
 	"bytes"
+	"fmt"
 	"math/rand/v2"
 	"strings"
 	"testing"
@@ -273,4 +274,104 @@ func oneReply(b []byte) (rest []byte, ok bool) {
 		rest, ok = oneReply(rest)
 	}
 	return rest, ok && isNumber
+}
+
+// A reply that would pass the client's limit ends the walk, not the memory.
+func TestLongRepliesStopAtTheLimit(t *testing.T) {
+	r := newRunner(t)
+	const keys = 20_000
+	mget := "MGET"
+	for i := range keys {
+		name := fmt.Sprintf("key:%06d", i)
+		r.do("SET " + name + " v")
+		mget += " " + name
+	}
+	const limit = 10_000
+	for _, request := range []string{"KEYS *", "KEYS key:*", "SCAN 0 COUNT 1000000", mget} {
+		r.reply = resp.Reply{}
+		r.reply.SetLimit(limit)
+		r.do(request)
+		if !r.reply.Over() || r.reply.Len() > limit {
+			t.Errorf("%.20s: over %v, %d bytes", request, r.reply.Over(), r.reply.Len())
+		}
+	}
+}
+
+// A whole scan sees every key once or more, whatever COUNT is.
+func TestScanSeesEveryKey(t *testing.T) {
+	r := newRunner(t)
+	for i := range 3000 {
+		r.do(fmt.Sprintf("SET key:%d v", i))
+	}
+	for _, options := range []string{"", " COUNT 1", " COUNT 7", " COUNT 2500", " COUNT 9223372036854775807", " MATCH key:1*", " TYPE string MATCH *"} {
+		seen := map[string]bool{}
+		for cursor, calls := "0", 0; ; calls++ {
+			fields := strings.Split(r.do("SCAN "+cursor+options), "\r\n")
+			cursor = fields[2] // *2 $n cursor *n $n key …
+			for i := 5; i < len(fields); i += 2 {
+				seen[fields[i]] = true
+			}
+			if cursor == "0" {
+				break
+			}
+			if calls > 20_000 {
+				t.Fatalf("SCAN%s does not end", options)
+			}
+		}
+		want := 3000
+		if strings.Contains(options, "key:1*") {
+			want = 1111
+		}
+		if len(seen) != want {
+			t.Errorf("SCAN%s saw %d keys, want %d", options, len(seen), want)
+		}
+	}
+}
+
+// LCS is as long as the definition says, and a subsequence of both values.
+func FuzzLCS(f *testing.F) {
+	f.Add([]byte("ohmytext"), []byte("mynewtext"))
+	f.Fuzz(func(t *testing.T, x, y []byte) {
+		if len(x) > 64 || len(y) > 64 {
+			return
+		}
+		table := newLCSTable(x, y, true)
+		text := make([]byte, table.length)
+		runs := 0
+		table.walk(text, func(r lcsRange) {
+			runs += r.n
+			if !bytes.Equal(x[r.a:r.a+r.n], y[r.b:r.b+r.n]) {
+				t.Errorf("%q %q: run %+v differs", x, y, r)
+			}
+		})
+		if runs != table.length || !subsequence(text, x) || !subsequence(text, y) || table.length != lcsLength(x, y, map[[2]int]int{}) {
+			t.Errorf("%q %q: %q of %d", x, y, text, table.length)
+		}
+	})
+}
+
+func subsequence(s, of []byte) bool {
+	for _, c := range of {
+		if len(s) > 0 && s[0] == c {
+			s = s[1:]
+		}
+	}
+	return len(s) == 0
+}
+
+func lcsLength(x, y []byte, known map[[2]int]int) int {
+	if len(x) == 0 || len(y) == 0 {
+		return 0
+	}
+	at := [2]int{len(x), len(y)}
+	n, ok := known[at]
+	if !ok {
+		if x[0] == y[0] {
+			n = 1 + lcsLength(x[1:], y[1:], known)
+		} else {
+			n = max(lcsLength(x[1:], y, known), lcsLength(x, y[1:], known))
+		}
+		known[at] = n
+	}
+	return n
 }
