@@ -15,9 +15,10 @@ done
 curl -sf -o "$new" "http://127.0.0.1:$side/debug/pprof/profile?seconds=$seconds" &
 profile=$!
 while kill -0 $profile 2>/dev/null; do
-	redis-benchmark -p "$port" -q -n 100000 -r 100000 -d 64 -t set,get,incr >/dev/null
-	redis-benchmark -p "$port" -q -n 500000 -r 100000 -d 64 -P 16 -t set,get,incr,lpush,rpop,mset,lrange_100 >/dev/null
+	redis-benchmark -p "$port" -q -n 50000 -r 100000 -d 64 -t set,get >/dev/null
+	redis-benchmark -p "$port" -q -n 200000 -r 100000 -d 64 -P 16 -t set,get,incr,lpush,rpop,mset,lrange_100 >/dev/null
 done
 wait $profile
-[ -s "$new" ] && mv "$new" cmd/synap/default.pgo
+[ -s "$new" ] || exit 1
+cat "$new" >cmd/synap/default.pgo
 ls -l cmd/synap/default.pgo
