@@ -202,6 +202,9 @@ func TestDoorKillers(t *testing.T) {
 // A thousand clients that announce as much as they may cost next to nothing:
 // nothing is allocated ahead of the data (CVE-2021-32675).
 func TestDoorAnnouncementsAreFree(t *testing.T) {
+	if raceEnabled {
+		t.Skip("the race detector multiplies memory")
+	}
 	eachChild(t, func(c *child) {
 		c.dial().ping()
 		start := c.memory("VmHWM")

@@ -49,6 +49,7 @@ type echoSession struct {
 	authed   bool
 	deadline int64
 	buffered atomic.Int64
+	held     atomic.Bool
 	closed   atomic.Int32
 }
 
@@ -121,6 +122,9 @@ func (e *echoSession) do(args [][]byte) Next {
 	case name == "QUIT":
 		e.out.OK()
 		return Close
+	case name == "HOLD": // this reply and those behind it wait for release
+		e.held.Store(true)
+		e.out.OK()
 	case name == "PANIC":
 		panic("asked for")
 	case name == "BIG" && len(args) == 2: // a reply of so many bytes
@@ -146,7 +150,7 @@ func (e *echoSession) Out() *Reply              { return &e.out }
 func (e *echoSession) Limits() *Limits          { return &e.limits }
 func (e *echoSession) Authenticated() bool      { return e.authed }
 func (e *echoSession) Deadline() int64          { return e.deadline }
-func (e *echoSession) Held() bool               { return false }
+func (e *echoSession) Held() bool               { return e.held.Load() }
 func (e *echoSession) Buffered(in int)          { e.buffered.Store(int64(in)) }
 func (e *echoSession) IdleExempt() bool         { return e.server.exempt.Load() }
 
@@ -551,6 +555,54 @@ func TestDoorPost(t *testing.T) {
 		e.conn.Post(func() { e.out.Status("bye"); e.conn.CloseAfterReply() })
 		c.expectClosed("+bye\r\n")
 		h.until("Post is refused", func() bool { return !e.conn.Post(func() { t.Error("ran after the close") }) })
+	})
+}
+
+// release lets held replies go.
+func (e *echoSession) release() {
+	e.held.Store(false)
+	e.conn.Post(func() {})
+}
+
+// Held replies wait, whatever comes behind them, and nobody else does.
+func TestDoorHeldReplies(t *testing.T) {
+	eachDoor(t, nil, func(h *harness) {
+		for _, behind := range []string{ping, arr("QUIT"), arr("BIG", "3000000") + ping, "*1\r\n$-1\r\n"} {
+			before := h.door.InputBytes()
+			c := h.dial()
+			c.send(arr("HOLD") + behind)
+			h.until("it is read", func() bool { return h.door.InputBytes() > before })
+			e := h.server.latest()
+			h.dial().ping()
+			_ = c.SetReadDeadline(time.Now().Add(5 * time.Millisecond))
+			if n, err := c.Read(make([]byte, 1)); n > 0 || !isTimeout(err) {
+				h.t.Fatalf("%d bytes while held, %v", n, err)
+			}
+			_ = c.SetReadDeadline(time.Now().Add(patience))
+			e.release()
+			c.expect("+OK\r\n")
+			switch behind {
+			case ping:
+				c.expect("+PONG\r\n")
+			case arr("QUIT"):
+				c.expectClosed("+OK\r\n")
+			case "*1\r\n$-1\r\n":
+				c.expectClosed("-ERR Protocol error: invalid bulk length\r\n")
+			default:
+				c.expect("$3000000\r\n" + strings.Repeat("\x00", 3000000) + "\r\n+PONG\r\n")
+			}
+		}
+		gone := h.dial()
+		gone.send(arr("HOLD", "x") + arr("QUIT"))
+		h.until("it waits", func() bool { return h.server.latest().held.Load() })
+		gone.Close()
+		h.server.latest().release()
+		h.until("a dead peer's session is closed", func() bool { return h.server.latest().closed.Load() == 1 })
+		killed := h.dial()
+		killed.send(arr("HOLD", "x") + arr("QUIT"))
+		h.until("it waits", func() bool { return h.server.latest().held.Load() })
+		h.server.latest().conn.Kill()
+		killed.expectClosed("")
 	})
 }
 

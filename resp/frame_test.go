@@ -138,6 +138,9 @@ func TestParserIsIncremental(t *testing.T) {
 }
 
 func TestParserAllocatesNothing(t *testing.T) {
+	if raceEnabled {
+		t.Skip("the race detector allocates")
+	}
 	var p Parser
 	lim := DefaultLimits()
 	whole := []byte(arr("SET", "key:000000000001", "value"))

@@ -129,7 +129,7 @@ func (g *guard) Post(task func()) bool {
 	g.mu.Lock()
 	defer g.mu.Unlock()
 	if len(g.tasks) >= maxPosted {
-		g.raw.Close()
+		g.Kill()
 		return false
 	}
 	g.tasks = append(g.tasks, task)
@@ -144,7 +144,13 @@ func (g *guard) Post(task func()) bool {
 	return true
 }
 
-func (g *guard) Kill() { g.raw.Close() }
+func (g *guard) Kill() {
+	g.raw.Close()
+	select {
+	case g.wake <- struct{}{}:
+	default:
+	}
+}
 
 func (g *guard) CloseAfterReply() {
 	g.state |= stateClosing
@@ -368,7 +374,7 @@ func (g *guard) request(args [][]byte, behind int) bool {
 			g.park()
 		}
 	}
-	if g.out.Len() > g.door.options.Get().FlushAt {
+	if g.out.Len() > g.door.options.Get().FlushAt && !g.session.Held() {
 		g.endBatch()
 		g.flush()
 	}
@@ -409,8 +415,14 @@ func (g *guard) receive() error {
 	for {
 		g.runTasks()
 		g.endBatch()
-		if !g.flush() || g.state&stateClosing != 0 {
+		if !g.flush() {
 			return errClosing
+		}
+		if g.state&stateClosing != 0 {
+			if g.out.Len() == 0 || !g.awaitRelease() {
+				return errClosing
+			}
+			continue
 		}
 		if !g.arm(g.idleDeadline()) {
 			continue
@@ -431,6 +443,18 @@ func (g *guard) receive() error {
 		}
 		return err
 	}
+}
+
+// awaitRelease waits, with a reply held back and the connection to be closed
+// behind it, for the task that comes with the release. A peer that has closed
+// its side may still read. false means the connection was killed.
+func (g *guard) awaitRelease() bool {
+	if !g.arm(time.Time{}) {
+		return true
+	}
+	err := g.rest()
+	g.disarm()
+	return err == nil || errors.Is(err, os.ErrDeadlineExceeded)
 }
 
 // tell reports the input held to the session and enforces its limit.

@@ -53,6 +53,9 @@ func (g *guard) watch(time.Time) error {
 	return err
 }
 
+// rest waits until Post or Kill.
+func (g *guard) rest() error { return g.fd.Read(func(uintptr) bool { return false }) }
+
 // unsent returns the bytes that the kernel still holds for the peer: a slow
 // reader takes some long before the socket is writable again.
 func (g *guard) unsent() int {

@@ -32,5 +32,11 @@ func (g *guard) watch(until time.Time) error {
 	return os.ErrDeadlineExceeded
 }
 
+// rest waits until Post or Kill.
+func (g *guard) rest() error {
+	<-g.wake
+	return os.ErrDeadlineExceeded // of a killed connection, the write tells
+}
+
 // unsent returns nothing of use here: progress is what Write reports.
 func (g *guard) unsent() int { return 0 }

@@ -228,8 +228,8 @@ func (c *loopConn) process(buf []byte) (used int) {
 		case Close:
 			c.CloseAfterReply()
 		}
-		if owed := c.out.Len(); owed > l.config.FlushAt && c.state&stateClosing == 0 {
-			turn += owed - before
+		if fresh := c.out.Len() - before; fresh > l.config.FlushAt && c.state&stateClosing == 0 {
+			turn += fresh
 			if c.stuck == 0 {
 				l.interlude(c)
 				if c.closed.Load() {
@@ -295,6 +295,10 @@ func (c *loopConn) settle() {
 func (c *loopConn) flush() {
 	l := c.loop
 	if c.out.Len() > 0 && c.session.Held() {
+		// What is not waited for now would be announced again and again.
+		c.stuck = 0
+		c.interest()
+		c.schedule()
 		return
 	}
 	for c.out.Len() > 0 {

@@ -142,6 +142,9 @@ func TestReplyConsume(t *testing.T) {
 }
 
 func TestReplyAllocatesNothing(t *testing.T) {
+	if raceEnabled {
+		t.Skip("the race detector allocates")
+	}
 	r := new(Reply)
 	key := []byte("value")
 	r.Bulk(make([]byte, 1000))
