@@ -43,7 +43,11 @@ type ValueError struct {
 }
 
 func (e *ValueError) Error() string {
-	return fmt.Sprintf("%s: %s %q: %v; allowed: %s", e.Origin, e.Option.Name, e.Value, e.Reason, e.Option.Allowed())
+	where := e.Origin
+	if where != "--"+e.Option.Name && where != e.Option.Env() { // these name the option themselves
+		where += ": " + e.Option.Name
+	}
+	return fmt.Sprintf("%s %q: %v; allowed: %s", where, e.Value, e.Reason, e.Option.Allowed())
 }
 
 func (e *ValueError) Unwrap() error { return e.Reason }

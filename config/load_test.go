@@ -152,14 +152,14 @@ func TestValueErrors(t *testing.T) {
 		}
 	}
 	if _, _, err := Load([]string{"--databases", "1024", "--shards", "512"}, nil); err == nil ||
-		!strings.Contains(err.Error(), `--shards: shards "512": argument times databases must not exceed 262144`) {
+		!strings.Contains(err.Error(), `--shards "512": argument times databases must not exceed 262144`) {
 		t.Error(err)
 	}
 	if _, _, err := Load([]string{"--tls-port", "7000"}, nil); err == nil || err.Error() != `default: tls-cert-file "": argument must name a file while tls-port is not 0; allowed: path` {
 		t.Error(err)
 	}
 	if _, _, err := Load([]string{"--rate-limit-enabled", "yes", "--rate-limit-burst-size", "0"}, nil); err == nil ||
-		!strings.Contains(err.Error(), "--rate-limit-burst-size: rate-limit-burst-size \"0\": argument must be above 0 while rate-limit-enabled is yes") {
+		!strings.Contains(err.Error(), "--rate-limit-burst-size \"0\": argument must be above 0 while rate-limit-enabled is yes") {
 		t.Error(err)
 	}
 }
@@ -178,7 +178,7 @@ func TestEnvironment(t *testing.T) {
 		t.Error(src.Warnings)
 	}
 	_, _, err = Load(nil, []string{"SYNAP_PORT=x"})
-	if err == nil || err.Error() != `SYNAP_PORT: port "x": argument couldn't be parsed into an integer; allowed: 0 to 65535` {
+	if err == nil || err.Error() != `SYNAP_PORT "x": argument couldn't be parsed into an integer; allowed: 0 to 65535` {
 		t.Error(err)
 	}
 }
