@@ -284,16 +284,14 @@ func (o *xaddOptions) log(c *Ctx, s *store.Stream, id store.ID, pairs [][]byte) 
 	if !o.auto && !o.autoSeq && !o.trim.Approx {
 		return
 	}
-	var room [40]byte
-	text := id.Append(room[:0])
-	if !o.trim.given && len(pairs) <= 16 {
-		var record [19][]byte
-		n := copy(record[copy(record[:], [][]byte{wordXADD, c.Args[1], text}):], pairs)
-		c.LogAs(record[:3+n]...)
-		return
+	var room [16][]byte
+	record := append(room[:0], wordXADD, c.Args[1])
+	if o.trim.given {
+		record = append(o.trim.log(c, record, s), id.Append(nil))
+	} else {
+		c.digits = id.Append(c.digits[:0])
+		record = append(record, c.digits)
 	}
-	record := append(make([][]byte, 0, 6+len(pairs)), wordXADD, c.Args[1])
-	record = append(o.trim.log(c, record, s), text)
 	c.LogAs(append(record, pairs...)...)
 }
 

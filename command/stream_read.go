@@ -135,23 +135,26 @@ func xrange(c *Ctx, back bool) {
 		c.Reply.Array(0)
 	case o.count == 0:
 		c.Reply.NullArray()
-	case back:
-		c.Count(replyEntries(c.Reply, o.count, func(visit func(store.Entry) bool) { s.RangeBack(o.to, o.from, visit) }))
 	default:
-		c.Count(replyEntries(c.Reply, o.count, func(visit func(store.Entry) bool) { s.Range(o.from, o.to, visit) }))
+		c.Count(replyEntries(c.Reply, s, o, back))
 	}
 }
 
-// replyEntries replies with an array of the first count entries that walk
-// visits, all if count is not positive, and returns how many.
-func replyEntries(r *resp.Reply, count int64, walk func(visit func(store.Entry) bool)) int {
+// replyEntries replies with an array of the first count entries of a range, all
+// if count is not positive, and returns how many.
+func replyEntries(r *resp.Reply, s *store.Stream, o rangeOptions, back bool) int {
 	mark := r.DeferArray()
 	n := 0
-	walk(func(e store.Entry) bool {
+	visit := func(e store.Entry) bool {
 		replyEntry(r, e)
 		n++
-		return int64(n) != count && !r.Over()
-	})
+		return int64(n) != o.count && !r.Over()
+	}
+	if back {
+		s.RangeBack(o.to, o.from, visit)
+	} else {
+		s.Range(o.from, o.to, visit)
+	}
 	r.SetDeferred(mark, n)
 	return n
 }
@@ -302,9 +305,7 @@ func replySources(c *Ctx, o *xreadOptions, sources []source, ready int) {
 		}
 		c.Reply.Bulk(o.keys[i])
 		from, _ := src.after.Next()
-		c.CountAt(o.keys[i], replyEntries(c.Reply, o.count, func(visit func(store.Entry) bool) {
-			src.stream.Range(from, store.MaxID, visit)
-		}))
+		c.CountAt(o.keys[i], replyEntries(c.Reply, src.stream, rangeOptions{from, store.MaxID, o.count}, false))
 	}
 }
 
@@ -337,9 +338,9 @@ func xinfoStream(c *Ctx) {
 		c.Reply.BulkString("groups")
 		c.Reply.Int(0)
 		c.Reply.BulkString("first-entry")
-		replyOne(c.Reply, func(visit func(store.Entry) bool) { s.Range(store.ID{}, store.MaxID, visit) })
+		replyEnd(c.Reply, s, false)
 		c.Reply.BulkString("last-entry")
-		replyOne(c.Reply, func(visit func(store.Entry) bool) { s.RangeBack(store.MaxID, store.ID{}, visit) })
+		replyEnd(c.Reply, s, true)
 		return
 	}
 	count := int64(fullCount)
@@ -358,7 +359,7 @@ func xinfoStream(c *Ctx) {
 	}
 	replyInfo(c.Reply, s, 9)
 	c.Reply.BulkString("entries")
-	replyEntries(c.Reply, count, func(visit func(store.Entry) bool) { s.Range(store.ID{}, store.MaxID, visit) })
+	replyEntries(c.Reply, s, rangeOptions{to: store.MaxID, count: count}, false)
 	c.Reply.BulkString("groups")
 	c.Reply.Array(0)
 }
@@ -383,15 +384,18 @@ func replyInfo(r *resp.Reply, s *store.Stream, pairs int) {
 	replyID(r, s.FirstID())
 }
 
-// replyOne replies with the first entry that walk visits, or null.
-func replyOne(r *resp.Reply, walk func(visit func(store.Entry) bool)) {
-	found := false
-	walk(func(e store.Entry) bool {
+// replyEnd replies with the first entry, or the last, or null.
+func replyEnd(r *resp.Reply, s *store.Stream, last bool) {
+	visit := func(e store.Entry) bool {
 		replyEntry(r, e)
-		found = true
 		return false
-	})
-	if !found {
+	}
+	switch {
+	case s.Len() == 0:
 		r.Null()
+	case last:
+		s.RangeBack(store.MaxID, store.ID{}, visit)
+	default:
+		s.Range(store.ID{}, store.MaxID, visit)
 	}
 }

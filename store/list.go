@@ -324,9 +324,17 @@ func (l *List) Range(start, stop int, visit func(v []byte) bool) {
 	if from > to {
 		return
 	}
-	l.rangeForward(from, to-from+1, func(_ int, e []byte) bool {
-		return visit(unpack(e, &l.tx.number))
-	})
+	n := to - from + 1
+	part, place := l.locate(from)
+	for ; n > 0; part, place = part+1, 0 {
+		b, count := l.part(part)
+		for at := skip(b, count, place); at < len(b) && n > 0; n-- {
+			if !visit(unpack(b[at:], &l.tx.number)) {
+				return
+			}
+			at += span(b[at:])
+		}
+	}
 }
 
 // rangeForward visits n packed elements from i on; rangeBack from i backwards.

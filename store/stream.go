@@ -19,7 +19,15 @@ type Stream struct {
 	last       ID    // greatest ID ever added
 	maxDeleted ID    // greatest ID ever deleted by Delete
 	added      uint64
+	tail       tail       // the last entry, so that reading it alone is quick
 	number     numberText // a packed number's text while it is visited
+}
+
+// tail is where the last entry of the last block begins and the ID before it;
+// at is 0 when that is not known.
+type tail struct {
+	at     int
+	before ID
 }
 
 // NewStream returns an empty stream, not stored anywhere yet.
@@ -122,6 +130,7 @@ func (s *Stream) Add(id ID, pairs [][]byte, maxBytes, maxEntries int64) {
 		b = newBlock(id, pairs, make([]byte, 0, size+size/4+8))
 		s.blocks.pushBack(b)
 	}
+	s.tail = tail{len(b.buf), b.last}
 	b.add(id, pairs)
 	s.held += b.bytes()
 	s.last = id
@@ -160,6 +169,9 @@ func (s *Stream) Delete(id ID) bool {
 	}
 	s.held += b.bytes() - before
 	s.length--
+	if i == s.blocks.len()-1 {
+		s.tail = tail{}
+	}
 	if b.live == 0 {
 		s.discard(i)
 	}
@@ -273,11 +285,17 @@ func (s *Stream) Range(from, to ID, visit func(e Entry) bool) {
 // RangeBack visits the entries from one ID down to another, both included,
 // until visit returns false.
 func (s *Stream) RangeBack(from, to ID, visit func(e Entry) bool) {
-	type mark struct { // of an entry: its place and the ID before it
-		at     int
-		before ID
+	if s.length == 0 {
+		return
 	}
-	var room [128]mark // a block is read forwards, then visited backwards
+	if b := *s.blocks.at(s.blocks.len() - 1); s.tail.at > 0 && !from.Less(b.last) {
+		e := b.entryAt(s.tail.at, s.tail.before)
+		if e.id.Less(to) || !visit(Entry{e.id, e.fields, s, b, e}) {
+			return
+		}
+		from, _ = e.id.Prev() // never 0-0, which no entry has
+	}
+	var room [128]tail // a block is read forwards, then visited backwards
 	i := s.seek(from)
 	if i == s.blocks.len() {
 		i--
@@ -291,7 +309,7 @@ func (s *Stream) RangeBack(from, to ID, visit func(e Entry) bool) {
 				break
 			}
 			if e.flags&entryDead == 0 && !e.id.Less(to) {
-				marks = append(marks, mark{at, before})
+				marks = append(marks, tail{at, before})
 			}
 			at, before = e.end, e.id
 		}
