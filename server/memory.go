@@ -116,7 +116,7 @@ func memoryStats(x *Session, c *command.Ctx) {
 		}
 	}
 	r := c.Reply
-	r.Map(25 + len(dbs))
+	r.Map(27 + len(dbs))
 	integer := func(name string, n int64) { r.BulkString(name); r.Int(n) }
 	double := func(name string, f float64) { r.BulkString(name); r.Double(f) }
 	integer("peak.allocated", m.Peak)
@@ -148,6 +148,8 @@ func memoryStats(x *Session, c *command.Ctx) {
 	integer("allocator-fragmentation.bytes", held-m.Used)
 	double("allocator-rss.ratio", ratio(m.RSS, held))
 	integer("allocator-rss.bytes", m.RSS-held)
+	double("rss-overhead.ratio", 1) // all that is resident belongs to the allocators
+	integer("rss-overhead.bytes", 0)
 	double("fragmentation", ratio(m.RSS, m.Used))
 	integer("fragmentation.bytes", m.RSS-m.Used)
 }
