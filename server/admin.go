@@ -182,7 +182,7 @@ func (s *Server) shutdownWithin(now bool) {
 	}
 	ctx, cancel := context.WithTimeout(context.Background(), timeout)
 	defer cancel()
-	if err := s.Shutdown(ctx); err != nil {
+	if err := s.Shutdown(ctx); err != nil && !now {
 		s.log.Warn("shutdown was not clean", "error", err)
 	}
 }
