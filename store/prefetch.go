@@ -47,3 +47,9 @@ func (c *contents) prefetchEntry(h uint64) {
 		prefetch(c.arena.at(r))
 	}
 }
+
+// Sizable reports whether a database is too large for the processor's inner
+// caches, so that Prefetch helps.
+func (s *Store) Sizable(db int) bool { return s.DBSize(db) >= sizable }
+
+const sizable = 8192 // keys

@@ -415,3 +415,26 @@ func TestNoAllocations(t *testing.T) {
 		tx.Unlock()
 	})
 }
+
+// Prefetch is a hint: it must stand any state of the store and change nothing.
+func TestPrefetch(t *testing.T) {
+	s := New(Options{Shards: 2})
+	keys := [][]byte{nil, []byte("absent"), []byte("crowd:1"), make([]byte, maxKey+1)}
+	s.Prefetch(3, keys)
+	c := crowd{s: s}
+	c.grow(10_000)
+	if !s.Sizable(0) || s.Sizable(1) {
+		t.Error("Sizable is wrong about 10000 keys or none")
+	}
+	before := s.Stats(1)
+	s.Prefetch(0, keys)
+	s.Prefetch(0, c.keys[:100])
+	if after := s.Stats(1); after.Hits != before.Hits || after.Misses != before.Misses {
+		t.Error("a prefetch counts as a look-up")
+	}
+	var tx Tx
+	s.Begin(&tx, 0, 1)
+	tx.LockKey(keys[2])
+	s.Prefetch(0, keys)
+	tx.Unlock()
+}
