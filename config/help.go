@@ -17,6 +17,7 @@ func Help() string {
 
   --print-config    print every option with its value and its meaning, as a synap.yml
   --check-config    check file, environment and flags, then end
+  --health-check    ask the running server of this configuration whether it is alive
   --print-commands  print every command as a Markdown table
   --version         print the version
   --help            print this

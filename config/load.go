@@ -21,11 +21,12 @@ const (
 	PrintConfig
 	PrintCommands
 	CheckConfig
+	HealthCheck // ask a running server whether it is alive
 )
 
 var actions = map[string]Action{
 	"-h": ShowHelp, "--help": ShowHelp, "-v": ShowVersion, "--version": ShowVersion,
-	"--print-config": PrintConfig, "--check-config": CheckConfig,
+	"--print-config": PrintConfig, "--check-config": CheckConfig, "--health-check": HealthCheck,
 	"--print-commands": PrintCommands,
 }
 

@@ -90,7 +90,7 @@ func TestUsageErrors(t *testing.T) {
 
 func TestActions(t *testing.T) {
 	for arg, want := range map[string]Action{"-h": ShowHelp, "--help": ShowHelp, "-v": ShowVersion, "--version": ShowVersion,
-		"--print-config": PrintConfig, "--check-config": CheckConfig, "--print-commands": PrintCommands} {
+		"--print-config": PrintConfig, "--check-config": CheckConfig, "--health-check": HealthCheck, "--print-commands": PrintCommands} {
 		_, src, err := Load([]string{"--port", "1", arg}, nil)
 		if err != nil || src.Action != want {
 			t.Errorf("%s: action %d, %v", arg, src.Action, err)

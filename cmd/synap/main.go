@@ -68,6 +68,12 @@ func run(args, environ []string, stdout, stderr *os.File) int {
 	case config.CheckConfig:
 		fmt.Fprintln(stdout, "synap: the configuration is good")
 		return exitOK
+	case config.HealthCheck:
+		if err := healthCheck(cfg); err != nil {
+			fmt.Fprintf(stderr, "synap: not alive: %v\n", err)
+			return exitError
+		}
+		return exitOK
 	}
 	if err := serve(cfg, src, stdout, stderr); err != nil {
 		fmt.Fprintf(stderr, "synap: %v\n", err)
@@ -126,6 +132,7 @@ func serve(cfg *config.Config, src *config.Source, stdout, stderr *os.File) erro
 	for _, l := range srv.Listeners() {
 		log.Info("listening", "kind", l.Kind, "address", l.Address, "door", l.Door)
 	}
+	notify(log, "READY=1")
 	log.Info("ready", "version", version, "revision", revision(), "pid", os.Getpid())
 	return wait(srv, out, log, signals)
 }
@@ -150,6 +157,7 @@ func wait(srv *server.Server, out *logOutput, log *slog.Logger, signals <-chan o
 				os.Exit(exitError)
 			default:
 				stopping = true
+				notify(log, "STOPPING=1")
 				log.Info("signal received, shutting down; a second one ends at once", "signal", sig.String())
 				go func() { failed <- shutdown(srv) }()
 			}
