@@ -83,8 +83,7 @@ func (x *Session) execute(w *worker, cmd *command.Command, args [][]byte) resp.N
 	if len(w.ready) > 0 {
 		s.serveReady(w)
 	}
-	failed := x.out.Errors() != errs
-	s.account(w, &w.ctx, x, cmd, args, failed)
+	s.account(w, &w.ctx, x, cmd, args, &x.out, errs)
 	w.tx.Unlock()
 	if x.bucket != nil && s.limiter.CostsBySize() {
 		x.bucket.ChargeElements(w.last, x.out.Elements()-elements)
@@ -99,14 +98,15 @@ func (x *Session) execute(w *worker, cmd *command.Command, args [][]byte) resp.N
 }
 
 // account counts a finished command; the shards are still locked, as the
-// object tables need.
-func (s *Server) account(w *worker, ctx *command.Ctx, x *Session, cmd *command.Command, args [][]byte, failed bool) {
+// object tables need. reply had counted errs errors before it.
+func (s *Server) account(w *worker, ctx *command.Ctx, x *Session, cmd *command.Command, args [][]byte, reply *resp.Reply, errs int) {
+	failed := reply.Errors() != errs
 	end := resp.Monotonic()
 	took := end - w.last
 	w.last = end
 	s.commands.Record(w.loop, cmd.ID, took, failed)
 	if failed {
-		s.countError(x.out.LastError())
+		s.countError(reply.LastError())
 	}
 	if s.objectOps[cmd.ID] {
 		s.recordObjects(w, ctx, cmd, args, took, failed)

@@ -257,7 +257,7 @@ func (x *Session) runTransaction(w *worker, m *transaction, reply *resp.Reply) {
 		if b := w.inner.Blocked(); b.Keys != nil {
 			b.Refuse(reply)
 		}
-		s.account(w, &w.inner, x, q.cmd, q.args, reply.Errors() != errs)
+		s.account(w, &w.inner, x, q.cmd, q.args, reply, errs)
 	}
 	w.whole = false
 	if s.journal != nil {

@@ -283,7 +283,7 @@ func (s *Server) serve(w *worker, b *blocked) bool {
 		b.unclaim()
 		return false
 	}
-	s.account(w, &w.inner, x, b.cmd, b.args, reply.Errors() > 0)
+	s.account(w, &w.inner, x, b.cmd, b.args, &reply, 0)
 	seq := w.seq
 	x.conn.Post(func() {
 		x.gate = max(x.gate, seq)
