@@ -192,7 +192,7 @@ func objectRow() Row {
 	}
 	subs := []Row{
 		read("encoding", "2.2.3", "Returns how the value of a key is kept in memory.",
-			func(c *Ctx, m store.Meta) { c.Reply.BulkString(m.Encoding) }),
+			objectEncoding),
 		read("freq", "4.0.0", "Returns the logarithmic counter of a key's uses.", objectFreq),
 		read("idletime", "2.2.3", "Returns the seconds since a key was last used.", objectIdle),
 		read("refcount", "2.2.3", "Returns the number of references to the value of a key.",
@@ -651,6 +651,15 @@ func object(c *Ctx, answer func(*Ctx, store.Meta)) {
 		return
 	}
 	answer(c, m)
+}
+
+// objectEncoding asks lists themselves: their name depends on an option.
+func objectEncoding(c *Ctx, m store.Meta) {
+	if m.Kind == store.KindList {
+		l, _ := c.Tx.List(c.Args[2], store.Peek)
+		m.Encoding = l.Encoding(c.Conf.ListMaxListpackSize)
+	}
+	c.Reply.BulkString(m.Encoding)
 }
 
 func objectFreq(c *Ctx, m store.Meta) {
