@@ -77,46 +77,6 @@ func TestParseUsage(t *testing.T) {
 	}
 }
 
-func TestEveryUsageParses(t *testing.T) {
-	for _, c := range NewTable(Rows()).All() {
-		args, err := c.Arguments()
-		if err != nil {
-			t.Error(err)
-		}
-		fixed := 1 + strings.Count(c.FullName, "|")
-		for _, a := range args {
-			if !a.Optional && !a.Multiple {
-				fixed += fewest(a)
-			}
-		}
-		if c.Arity >= 0 && fixed != c.Arity {
-			t.Errorf("%s: usage asks for %d words, arity is %d", c.FullName, fixed, c.Arity)
-		}
-	}
-}
-
-// fewest is how many words an argument takes at least.
-func fewest(a Arg) int {
-	n := 0
-	if a.Token != "" {
-		n = 1
-	}
-	switch a.Type {
-	case ArgPureToken:
-	case ArgOneOf:
-		n += fewest(a.Args[0])
-	case ArgBlock:
-		for _, inner := range a.Args {
-			if !inner.Optional {
-				n += fewest(inner)
-			}
-		}
-	default:
-		n++
-	}
-	return n
-}
-
 func TestKeysOfUsageHaveSpecs(t *testing.T) {
 	table := NewTable(Rows())
 	for name, want := range map[string][]int{"rename": {0, 1}, "lcs": {0, 0}, "get": {0}, "copy": {0, 1}, "mset": {0}} {

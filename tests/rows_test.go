@@ -249,3 +249,54 @@ func shape(name, typ, token string, optional, multiple, multipleToken bool, inne
 	}
 	return s
 }
+
+// TestUsageAgreesWithArity counts the words that a usage asks for at least.
+func TestUsageAgreesWithArity(t *testing.T) {
+	for _, c := range commandTable(t).All() {
+		args, err := c.Arguments()
+		if err != nil {
+			t.Error(err)
+		}
+		if len(c.Subs) > 0 || c.Name == "quit" {
+			continue // no usage asks for a subcommand; QUIT takes what it is given and ignores it
+		}
+		least := 1 + strings.Count(c.FullName, "|") + fewest(command.Arg{Type: command.ArgBlock, Args: args})
+		if want := max(c.Arity, -c.Arity); least != want {
+			t.Errorf("%s: the usage asks for %d words, the arity is %d", c.FullName, least, c.Arity)
+		}
+		if !slices.ContainsFunc(args, variable) && c.Arity < 0 {
+			t.Errorf("%s: the usage is of fixed length, the arity is %d", c.FullName, c.Arity)
+		}
+	}
+}
+
+// fewest is how many words an argument takes at least.
+func fewest(a command.Arg) int {
+	n := 0
+	if a.Token != "" {
+		n = 1
+	}
+	switch a.Type {
+	case command.ArgPureToken:
+	case command.ArgOneOf:
+		least := fewest(a.Args[0])
+		for _, other := range a.Args[1:] {
+			least = min(least, fewest(other))
+		}
+		n += least
+	case command.ArgBlock:
+		for _, inner := range a.Args {
+			if !inner.Optional {
+				n += fewest(inner)
+			}
+		}
+	default:
+		n++
+	}
+	return n
+}
+
+// variable tells whether an argument takes differing numbers of words.
+func variable(a command.Arg) bool {
+	return a.Optional || a.Multiple || a.Type == command.ArgOneOf || slices.ContainsFunc(a.Args, variable)
+}
