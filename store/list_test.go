@@ -248,14 +248,21 @@ func TestListAgainstModel(t *testing.T) {
 		t.Run(fmt.Sprint(seed), func(t *testing.T) {
 			r := rand.New(rand.NewPCG(seed, 7))
 			tx := newListTx(t)
+			key := strings.Repeat("k", []int{1, 11, 255, 256, 5000, 16384, 20000}[seed%7])
 			var model []string
 			for i := range 1500 {
-				l := listOf(t, tx, "list")
+				l := listOf(t, tx, key)
 				model = step(t, r, l, model)
 				if i%10 == 0 || len(model) < 20 {
 					checkList(t, l, model)
-					checkList(t, listOf(t, tx, "list"), model)
+					checkList(t, listOf(t, tx, key), model)
 				}
+				if r.IntN(50) == 0 {
+					tx.SetExpire([]byte(key), 1000)
+				} else if r.IntN(50) == 0 {
+					tx.Persist([]byte(key))
+				}
+				tx.ResetChanges()
 			}
 		})
 	}
