@@ -150,10 +150,17 @@ func clientNoEvict(x *Session, c *command.Ctx) {
 
 func clientNoTouch(x *Session, c *command.Ctx) {
 	if on, ok := onOff(c); ok {
-		x.noTouch = on
 		x.setFlag(flagNoTouch, on)
 		c.Reply.OK()
 	}
+}
+
+// touchName is the command that renews access times in spite of NO-TOUCH.
+const touchName = "touch"
+
+// still tells whether cmd leaves access times alone; any goroutine may ask.
+func (x *Session) still(cmd *command.Command) bool {
+	return x.pub.flags.Load()&flagNoTouch != 0 && cmd.Name != touchName
 }
 
 func clientReply(x *Session, c *command.Ctx) {

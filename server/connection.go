@@ -20,6 +20,9 @@ const (
 	pingName  = "ping"
 )
 
+// helloWithAuth is the length of the shortest HELLO that carries a password.
+const helloWithAuth = 5
+
 // defaultUser is the one user there is.
 const defaultUser = "default"
 
@@ -111,7 +114,6 @@ func reset(x *Session, c *command.Ctx) {
 	x.reply = replyOn
 	c.Reply.Mute(false)
 	x.setFlag(flagNoTouch, false)
-	x.noTouch = false
 	x.pub.noEvict.Store(false)
 	x.user = defaultUser
 	x.authd = x.srv.Config().RequirePass == ""
@@ -178,7 +180,7 @@ func samePassword(given []byte, want string) bool {
 // authWait returns how long an AUTH or HELLO has to wait because its address
 // failed too often; it waits once.
 func (x *Session) authWait(cmd *command.Command, args [][]byte) time.Duration {
-	if x.bucket == nil || len(args) < 2 || cmd.Name != authName && cmd.Name != helloName {
+	if x.bucket == nil || !(cmd.Name == authName || cmd.Name == helloName && len(args) >= helloWithAuth) {
 		return 0
 	}
 	if x.authWaited {

@@ -159,6 +159,7 @@ func (s *Server) call(w *worker, ctx *command.Ctx, x *Session, cmd *command.Comm
 	if w.tx.Event == "" {
 		w.tx.Event = cmd.Name
 	}
+	w.tx.Still = x != nil && x.still(cmd)
 	db := w.tx.DB()
 	if h := s.handlers[cmd.ID]; h != nil {
 		h(x, ctx)

@@ -37,7 +37,6 @@ type Session struct {
 	name, libName, libVer string
 
 	reply      replyMode
-	noTouch    bool
 	closing    bool // no further request runs
 	authWaited bool // the present AUTH has served its wait
 	multi      *transaction

@@ -76,6 +76,9 @@ func (tx *Tx) accessed(clock uint32) uint32 {
 }
 
 func (tx *Tx) touch(s slot) {
+	if tx.Still {
+		return
+	}
 	if tx.lfu {
 		s.setClock(tx.accessed(s.clock()))
 		return

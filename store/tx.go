@@ -11,6 +11,7 @@ import (
 type Tx struct {
 	Now   int64  // unix milliseconds
 	Event string // name of the keyspace event that the changes carry
+	Still bool   // look-ups leave the keys' access clocks alone
 
 	store *Store
 	db    int
