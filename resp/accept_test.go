@@ -68,7 +68,7 @@ func proxyDoors(t *testing.T, change setup, f func(h *harness)) {
 	}
 }
 
-func proxyHeader(t *testing.T, version byte, src string) string {
+func proxyHeader(t testing.TB, version byte, src string) string {
 	t.Helper()
 	a := net.TCPAddrFromAddrPort(netip.MustParseAddrPort(src))
 	h := proxyproto.HeaderProxyFromAddrs(version, a, &net.TCPAddr{IP: a.IP, Port: 1})

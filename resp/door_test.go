@@ -168,7 +168,7 @@ func (e *echoSession) Closed() {
 
 // harness is a running door.
 type harness struct {
-	t         *testing.T
+	t         testing.TB
 	kind      string
 	server    *echoServer
 	admission *Admission
@@ -195,7 +195,7 @@ func eachDoor(t *testing.T, change setup, f func(h *harness)) {
 	}
 }
 
-func start(t *testing.T, kind string, change setup) *harness {
+func start(t testing.TB, kind string, change setup) *harness {
 	t.Helper()
 	h := &harness{t: t, kind: kind, server: &echoServer{}, admission: NewAdmission(AdmissionConfig{MaxClients: 10_000})}
 	spec := ListenerSpec{Network: "tcp", Hosts: []string{"127.0.0.1"}, Admission: h.admission}
@@ -266,7 +266,7 @@ func (h *harness) until(what string, ok func() bool) {
 	until(h.t, what, ok)
 }
 
-func until(t *testing.T, what string, ok func() bool) {
+func until(t testing.TB, what string, ok func() bool) {
 	t.Helper()
 	for end := time.Now().Add(patience); !ok(); time.Sleep(time.Millisecond) {
 		if time.Now().After(end) {
@@ -278,7 +278,7 @@ func until(t *testing.T, what string, ok func() bool) {
 // client is a connection of a test.
 type client struct {
 	net.Conn
-	t *testing.T
+	t testing.TB
 }
 
 func (h *harness) dial() *client {
@@ -332,7 +332,7 @@ func (c *client) ping() {
 	c.expect("+PONG\r\n")
 }
 
-func certificate(t *testing.T) tls.Certificate {
+func certificate(t testing.TB) tls.Certificate {
 	t.Helper()
 	key, err := ecdsa.GenerateKey(elliptic.P256(), rand.Reader)
 	if err != nil {
@@ -363,7 +363,7 @@ func TestDoorRows(t *testing.T) {
 		auth := start(h.t, h.kind, func(h *harness, _ *ListenerSpec, _ *DoorConfig) { h.server.password = "pw" })
 		for i := range rows {
 			r := &rows[i]
-			h.t.Run(r.name, func(t *testing.T) {
+			h.t.(*testing.T).Run(r.name, func(t *testing.T) {
 				door := h
 				if r.limit != nil {
 					door = auth
