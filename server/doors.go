@@ -170,8 +170,12 @@ func (s *Server) applyConfig(c *config.Config) error {
 
 // admissionConfig says who may connect. Reserved slots are for this machine.
 func (s *Server) admissionConfig(c *config.Config) resp.AdmissionConfig {
+	fit := resp.FitMaxClients(c.MaxClients + c.MaxClientsReserved)
+	if fit < c.MaxClients+c.MaxClientsReserved {
+		s.log.Warn("the limit of open files allows fewer clients than maxclients", "maxclients", c.MaxClients, "allowed", fit)
+	}
 	return resp.AdmissionConfig{
-		MaxClients: c.MaxClients, Reserved: c.MaxClientsReserved,
+		MaxClients: min(c.MaxClients, max(1, fit-c.MaxClientsReserved)), Reserved: c.MaxClientsReserved,
 		Protected: c.ProtectedMode && c.RequirePass == "",
 		Admit:     func(addr netip.Addr) error { return s.limiter.Admit(addr, resp.Monotonic()) },
 	}
