@@ -1,7 +1,6 @@
 package server
 
 import (
-	"bytes"
 	"hash/maphash"
 	"sync"
 	"sync/atomic"
@@ -20,7 +19,7 @@ import (
 // Order: messages of one channel reach all their subscribers in the same order,
 // as a channel's publishers take the lock of its part of the index in turn.
 //
-// Locks, in this order: part, broker.patternsMu or monitorsMu, subscriber.mu.
+// Locks, in this order: part, patternIndex.mu or monitorsMu, subscriber.mu.
 // They are leaves: shard locks of the store may be held around them, and
 // nothing else is taken inside but the mailbox of a loop (resp.Conn.Post).
 
@@ -45,10 +44,7 @@ type broker struct {
 	channels topicIndex
 	shards   topicIndex
 
-	patternsMu sync.RWMutex // guards the two below
-	patterns   map[string]*topic
-	byPattern  []*topic
-	patternN   atomic.Int64 // len(byPattern)
+	patterns patternIndex
 
 	monitorsMu sync.Mutex // guards the two below
 	monitors   []*subscriber
@@ -79,11 +75,12 @@ type topicPart struct {
 }
 
 // topic is a channel or pattern with at least one subscriber. Guarded by the
-// lock of its part, or by patternsMu.
+// lock of its part, or of the pattern index.
 type topic struct {
 	name    string
-	pattern []byte // name again, of a pattern
 	subs    []*subscription
+	pattern []byte // name again, of a pattern
+	pos     int    // of a pattern: place in its list of the index
 }
 
 // subscription binds a subscriber to a topic. pos is its place in topic.subs
@@ -95,7 +92,7 @@ type subscription struct {
 }
 
 func newBroker() *broker {
-	b := &broker{seed: maphash.MakeSeed(), patterns: make(map[string]*topic)}
+	b := &broker{seed: maphash.MakeSeed(), patterns: newPatternIndex()}
 	b.limits.Store(new([3]config.OutputLimit))
 	b.outboxes.New = func() any { return &outbox{make([]byte, 0, 512)} }
 	for i := range brokerParts {
@@ -125,7 +122,7 @@ func (x *topicIndex) part(seed maphash.Seed, name []byte) *topicPart {
 func (b *broker) publish(kind topicKind, channel, payload []byte) int {
 	n := 0
 	x := b.index(kind)
-	matching := kind == channelTopic && b.patternN.Load() > 0
+	matching := kind == channelTopic && b.patterns.n.Load() > 0
 	if matching || x.topics.Load() > 0 {
 		p := x.part(b.seed, channel)
 		p.mu.Lock()
@@ -147,14 +144,14 @@ func (b *broker) publish(kind topicKind, channel, payload []byte) int {
 
 func (b *broker) publishMatching(m *message, channel, payload []byte) int {
 	n := 0
-	b.patternsMu.RLock()
-	for _, t := range b.byPattern {
+	b.patterns.mu.RLock()
+	b.patterns.each(channel, func(t *topic) {
 		if command.Glob(t.pattern, channel) {
 			m.set(patternTopic, t.pattern, channel, payload)
 			n += t.deliver(m)
 		}
-	}
-	b.patternsMu.RUnlock()
+	})
+	b.patterns.mu.RUnlock()
 	return n
 }
 
@@ -193,7 +190,7 @@ func (b *broker) numSub(kind topicKind, name []byte) int {
 // numTopics returns how many names of a kind have at least one subscriber.
 func (b *broker) numTopics(kind topicKind) int64 {
 	if kind == patternTopic {
-		return b.patternN.Load()
+		return b.patterns.n.Load()
 	}
 	return b.index(kind).topics.Load()
 }
@@ -225,16 +222,7 @@ func (b *broker) topics(kind topicKind, pattern []byte) []topicSize {
 // add enters s under name and returns the binding.
 func (b *broker) add(kind topicKind, name []byte, s *subscriber) *subscription {
 	if kind == patternTopic {
-		b.patternsMu.Lock()
-		defer b.patternsMu.Unlock()
-		t := b.patterns[string(name)]
-		if t == nil {
-			t = &topic{name: string(name), pattern: bytes.Clone(name)}
-			b.patterns[t.name] = t
-			b.byPattern = append(b.byPattern, t)
-			b.patternN.Add(1)
-		}
-		return t.add(s)
+		return b.patterns.add(name, s)
 	}
 	x := b.index(kind)
 	p := x.part(b.seed, name)
@@ -252,31 +240,16 @@ func (b *broker) add(kind topicKind, name []byte, s *subscriber) *subscription {
 // remove undoes add: once it returns, no message of the topic enters the
 // outbox.
 func (b *broker) remove(kind topicKind, sn *subscription) {
-	t := sn.topic
 	if kind == patternTopic {
-		b.patternsMu.Lock()
-		defer b.patternsMu.Unlock()
-		if t.remove(sn) {
-			return
-		}
-		delete(b.patterns, t.name)
-		for i, other := range b.byPattern {
-			if other == t {
-				last := len(b.byPattern) - 1
-				b.byPattern[i], b.byPattern[last] = b.byPattern[last], nil
-				b.byPattern = b.byPattern[:last]
-				break
-			}
-		}
-		b.patternN.Add(-1)
+		b.patterns.remove(sn)
 		return
 	}
 	x := b.index(kind)
-	p := x.part(b.seed, []byte(t.name))
+	p := x.part(b.seed, []byte(sn.topic.name))
 	p.mu.Lock()
 	defer p.mu.Unlock()
-	if !t.remove(sn) {
-		delete(p.topics, t.name)
+	if !sn.topic.remove(sn) {
+		delete(p.topics, sn.topic.name)
 		x.topics.Add(-1)
 	}
 }

@@ -7,6 +7,7 @@ import (
 	"sync/atomic"
 	"testing"
 
+	"synap/command"
 	"synap/config"
 	"synap/resp"
 )
@@ -224,6 +225,43 @@ func TestBrokerSoftLimit(t *testing.T) {
 	}
 }
 
+// The index must offer every pattern that matches; the matcher itself decides.
+func TestPatternIndexMissesNothing(t *testing.T) {
+	b := newBroker()
+	r := newReader(b)
+	long := strings.Repeat("l", maxPrefix+5)
+	patterns := []string{"*", "", "a*", "a?", "ab", "ab*", "a[bc]d", `a\*`, "abc*", "abcd", "?bcd", "[a]bcd", long, long + "*", long[:maxPrefix] + "*"}
+	channels := []string{"", "a", "ab", "ac", "acd", "abd", "abc", "abcd", "a*", "b", long, long + "x", long[:maxPrefix]}
+	check := func() {
+		t.Helper()
+		for _, channel := range channels {
+			want := 0
+			for name := range r.own[patternTopic] {
+				if command.Glob([]byte(name), []byte(channel)) {
+					want++
+				}
+			}
+			if got := b.send(channelTopic, channel, "x"); got != want {
+				t.Errorf("%q was delivered %d times, want %d", channel, got, want)
+			}
+		}
+	}
+	r.sub(patternTopic, patterns...)
+	check()
+	for i, p := range patterns {
+		r.unsubscribe(patternTopic, p)
+		check()
+		if i%3 == 0 {
+			r.sub(patternTopic, p)
+			check()
+		}
+	}
+	r.leave()
+	if n := b.patterns.n.Load(); n != 0 || len(b.patterns.byName)+len(b.patterns.byPrefix)+len(b.patterns.lengths) != 0 {
+		t.Errorf("%d patterns and something of the index are left", n)
+	}
+}
+
 func TestBrokerMonitors(t *testing.T) {
 	b := newBroker()
 	r := newReader(b)
@@ -326,5 +364,21 @@ func BenchmarkPublish(bench *testing.B) {
 				}
 			}
 		})
+	}
+}
+
+func BenchmarkPublishBesidePatterns(bench *testing.B) {
+	b := newBroker()
+	r := newReader(b)
+	for i := range 10000 {
+		r.sub(patternTopic, fmt.Sprintf("user:%d:*", i))
+	}
+	channel, payload := []byte("user:123:inbox"), make([]byte, 64)
+	bench.ReportAllocs()
+	for bench.Loop() {
+		b.publish(channelTopic, channel, payload)
+		r.tasks = r.tasks[:0]
+		r.drain(&r.out, false)
+		r.out.Reset()
 	}
 }

@@ -113,7 +113,7 @@ func reset(x *Session, c *command.Ctx) {
 	x.setProto(2)
 	x.reply = replyOn
 	c.Reply.Mute(false)
-	x.setFlag(flagNoTouch, false)
+	x.pub.flags.Store(0)
 	x.pub.noEvict.Store(false)
 	x.user = defaultUser
 	x.authd = x.srv.Config().RequirePass == ""
