@@ -127,20 +127,7 @@ func step(t *testing.T, r *rand.Rand, l *List, model []string) []string {
 		}
 		l.Push(end, values...)
 	case 3, 4:
-		n := r.IntN(5)
-		want := model[:min(n, len(model))]
-		rest := model[len(want):]
-		if end == Back {
-			want = slices.Clone(model[len(model)-len(want):])
-			slices.Reverse(want)
-			rest = model[:len(model)-len(want)]
-		}
-		var got []string
-		l.Pop(end, n, func(v []byte) { got = append(got, string(v)) })
-		if !slices.Equal(got, want) {
-			t.Fatalf("popped %.100q, want %.100q", got, want)
-		}
-		model = slices.Clone(rest)
+		model = popBoth(t, l, model, end, r.IntN(5))
 	case 5:
 		i := r.IntN(2*len(model)+2) - len(model) - 1
 		ok := l.Set(i, []byte(v))
@@ -173,16 +160,8 @@ func step(t *testing.T, r *rand.Rand, l *List, model []string) []string {
 			t.Fatalf("Remove(%d) answered %d, want %d", count, got, before-len(model))
 		}
 	case 9:
-		if r.IntN(12) > 0 {
-			break
-		}
-		start, stop := r.IntN(len(model)+4)-2, r.IntN(2*len(model)+2)-len(model)
-		from, to := l.bounds(start, stop)
-		l.Trim(start, stop)
-		if from > to {
-			model = nil
-		} else {
-			model = slices.Clone(model[from : to+1])
+		if r.IntN(12) == 0 {
+			model = trimBoth(r, l, model)
 		}
 	case 10:
 		checkFind(t, r, l, model, v)
@@ -196,6 +175,34 @@ func step(t *testing.T, r *rand.Rand, l *List, model []string) []string {
 		}
 	}
 	return model
+}
+
+// popBoth pops up to n elements from the list and from the model.
+func popBoth(t *testing.T, l *List, model []string, end End, n int) []string {
+	want := model[:min(n, len(model))]
+	rest := model[len(want):]
+	if end == Back {
+		want = slices.Clone(model[len(model)-len(want):])
+		slices.Reverse(want)
+		rest = model[:len(model)-len(want)]
+	}
+	var got []string
+	l.Pop(end, n, func(v []byte) { got = append(got, string(v)) })
+	if !slices.Equal(got, want) {
+		t.Fatalf("popped %.100q, want %.100q", got, want)
+	}
+	return slices.Clone(rest)
+}
+
+// trimBoth trims the list and the model to a random range.
+func trimBoth(r *rand.Rand, l *List, model []string) []string {
+	start, stop := r.IntN(len(model)+4)-2, r.IntN(2*len(model)+2)-len(model)
+	from, to := l.bounds(start, stop)
+	l.Trim(start, stop)
+	if from > to {
+		return nil
+	}
+	return slices.Clone(model[from : to+1])
 }
 
 func removeFrom(model []string, count int, v string) []string {
