@@ -304,7 +304,7 @@ func TestRedisConfErrors(t *testing.T) {
 	if err := os.WriteFile("huge.conf", make([]byte, maxFileSize+1), 0o600); err != nil {
 		t.Fatal(err)
 	}
-	if _, _, err := Load([]string{"huge.conf"}, nil); err == nil || !strings.Contains(err.Error(), "is larger than 4mb") {
+	if _, _, err := Load([]string{"huge.conf"}, nil); err == nil || !strings.Contains(err.Error(), "is larger than 1mb") {
 		t.Error(err)
 	}
 }

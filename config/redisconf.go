@@ -10,7 +10,7 @@ import (
 
 // Limits on what is read as configuration.
 const (
-	maxFileSize     = 4 << 20 // bytes of one file
+	maxFileSize     = 1 << 20 // bytes of one file
 	maxIncludeDepth = 16
 	maxIncludes     = 1000 // files in all
 )
