@@ -125,15 +125,23 @@ func (c *Command) ArityOK(n int) bool {
 // maxName is the longest name an index can hold.
 const maxName = 24
 
-// index is an open-addressed hash table from folded names. A name's bytes fit
-// into three words that overlap, so that equal words and lengths mean equal
-// names and no byte loop is needed.
+// index is a pair of open-addressed hash tables from folded names: up to eight
+// bytes, which fit into one word, and longer ones, whose bytes fit into three
+// that overlap. Equal words and lengths mean equal names, so that no byte loop
+// is needed.
 type index struct {
-	slots []indexSlot
+	short []shortSlot
+	long  []longSlot
 	shift uint
 }
 
-type indexSlot struct {
+type shortSlot struct {
+	w   uint64
+	n   int
+	cmd *Command
+}
+
+type longSlot struct {
 	w   [3]uint64
 	n   int
 	cmd *Command
@@ -144,56 +152,85 @@ func newIndex(cmds []*Command) index {
 		return index{}
 	}
 	width := bits.Len(uint(4*len(cmds) - 1))
-	x := index{slots: make([]indexSlot, 1<<width), shift: uint(64 - width)}
+	x := index{short: make([]shortSlot, 1<<width), long: make([]longSlot, 1<<width), shift: uint(64 - width)}
 	for _, c := range cmds {
-		if len(c.Name) == 0 || len(c.Name) > maxName || x.find([]byte(c.Name)) != nil {
+		name, n := []byte(c.Name), len(c.Name)
+		if n == 0 || n > maxName || x.find(name) != nil {
 			panic(fmt.Sprintf("command: bad or doubled name %q", c.FullName))
 		}
-		w := nameWords([]byte(c.Name))
-		i := x.slot(&w, len(c.Name))
-		for x.slots[i].cmd != nil {
-			i = (i + 1) & (len(x.slots) - 1)
+		if n <= 8 {
+			w := shortWord(name)
+			i := x.place(w)
+			for x.short[i].cmd != nil {
+				i = x.after(i)
+			}
+			x.short[i] = shortSlot{w, n, c}
+			continue
 		}
-		x.slots[i] = indexSlot{w, len(c.Name), c}
+		w := longWords(name)
+		i := x.place(w[0] ^ bits.RotateLeft64(w[1], 23))
+		for x.long[i].cmd != nil {
+			i = x.after(i)
+		}
+		x.long[i] = longSlot{w, n, c}
 	}
 	return x
 }
 
-func (x *index) slot(w *[3]uint64, n int) int {
-	const odd = 0x9E3779B97F4A7C15 // 2^64 divided by the golden ratio
-	h := (w[0] ^ bits.RotateLeft64(w[1], 23) ^ bits.RotateLeft64(w[2], 47) ^ uint64(n)) * odd
-	return int(h >> x.shift)
-}
+// place is where the search for a word begins: Fibonacci hashing, by 2^64
+// divided by the golden ratio.
+func (x *index) place(w uint64) int { return int(w * 0x9E3779B97F4A7C15 >> (x.shift & 63)) }
+
+func (x *index) after(i int) int { return (i + 1) & (len(x.short) - 1) }
 
 func (x *index) find(name []byte) *Command {
-	if len(name) == 0 || len(name) > maxName || len(x.slots) == 0 {
-		return nil
+	n := len(name)
+	if n > 8 || len(x.short) == 0 {
+		return x.findLong(name)
 	}
-	w := nameWords(name)
-	for i := x.slot(&w, len(name)); ; i = (i + 1) & (len(x.slots) - 1) {
-		s := &x.slots[i]
-		if s.cmd == nil || s.w == w && s.n == len(name) {
+	w := shortWord(name)
+	for i := x.place(w); ; i = x.after(i) {
+		s := &x.short[i]
+		if s.w == w && s.n == n || s.cmd == nil {
 			return s.cmd
 		}
 	}
 }
 
-// nameWords loads 1 to maxName bytes, in lower case.
-func nameWords(b []byte) (w [3]uint64) {
+func (x *index) findLong(name []byte) *Command {
+	if len(name) > maxName || len(x.long) == 0 {
+		return nil
+	}
+	w := longWords(name)
+	for i := x.place(w[0] ^ bits.RotateLeft64(w[1], 23)); ; i = x.after(i) {
+		s := &x.long[i]
+		if s.w == w && s.n == len(name) || s.cmd == nil {
+			return s.cmd
+		}
+	}
+}
+
+// shortWord loads up to 8 bytes, in lower case.
+func shortWord(b []byte) (w uint64) {
 	switch n := len(b); {
-	case n >= 8:
-		w[0] = lowerWord(binary.LittleEndian.Uint64(b))
-		if n > 8 {
-			w[1] = lowerWord(binary.LittleEndian.Uint64(b[n-8:]))
-		}
-		if n > 16 {
-			w[2] = lowerWord(binary.LittleEndian.Uint64(b[8:]))
-		}
+	case n == 8:
+		w = binary.LittleEndian.Uint64(b)
 	case n >= 4:
 		lo, hi := binary.LittleEndian.Uint32(b), binary.LittleEndian.Uint32(b[n-4:])
-		w[0] = lowerWord(uint64(lo) | uint64(hi)<<32)
-	default:
-		w[0] = lowerWord(uint64(b[0]) | uint64(b[n/2])<<8 | uint64(b[n-1])<<16)
+		w = uint64(lo) | uint64(hi)<<(8*(n-4)&63)
+	case n > 0:
+		w = uint64(b[0]) | uint64(b[n/2])<<(8*(n/2)&63) | uint64(b[n-1])<<(8*(n-1)&63)
+	}
+	return lowerWord(w)
+}
+
+// longWords loads 9 to maxName bytes, in lower case.
+func longWords(b []byte) (w [3]uint64) {
+	n := len(b)
+	w[0] = lowerWord(binary.LittleEndian.Uint64(b))
+	w[1] = lowerWord(binary.LittleEndian.Uint64(b[n-8:]))
+	if n > 16 {
+		w[2] = lowerWord(binary.LittleEndian.Uint64(b[8:]))
 	}
 	return w
 }
