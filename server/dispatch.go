@@ -19,6 +19,7 @@ type worker struct {
 	inner command.Ctx // of a command inside EXEC, or of a waiter being served
 	tx    store.Tx
 	rand  *rand.Rand
+	watch resp.Stopwatch
 	last  int64 // Monotonic: end of the last command, start of the next
 	wall  int64 // unix nanoseconds minus Monotonic, read once a batch
 
@@ -43,7 +44,7 @@ func (s *Server) newWorker(loop int) *worker {
 
 // begin reads the clocks for the batch to come.
 func (w *worker) begin(s *Server) {
-	w.last = resp.Monotonic()
+	w.last = w.watch.Start()
 	w.wall = s.clock().UnixNano() - w.last
 }
 
@@ -101,7 +102,7 @@ func (x *Session) execute(w *worker, cmd *command.Command, args [][]byte) resp.N
 // object tables need. reply had counted errs errors before it.
 func (s *Server) account(w *worker, ctx *command.Ctx, x *Session, cmd *command.Command, args [][]byte, reply *resp.Reply, errs int) {
 	failed := reply.Errors() != errs
-	end := resp.Monotonic()
+	end := w.watch.Now()
 	took := end - w.last
 	w.last = end
 	s.commands.Record(w.loop, cmd.ID, took, failed)

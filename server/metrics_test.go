@@ -671,3 +671,33 @@ func TestAuthFailuresSlowDown(t *testing.T) {
 		t.Error("the delay is not counted")
 	}
 }
+
+// BenchmarkAccount is what all metrics cost a command: the clock, the counters,
+// the thresholds of slow log and latency monitor and, for LPUSH, the queue's
+// row among a hundred thousand.
+func BenchmarkAccount(b *testing.B) {
+	for _, words := range [][]string{{"GET", "k"}, {"LPUSH", "q", "v"}} {
+		for _, names := range []int{1, 100_000} {
+			b.Run(fmt.Sprintf("%s/%d", words[0], names), func(b *testing.B) {
+				s, x := newQuietSession(b, nil)
+				cmd := s.table.Lookup([]byte(words[0]))
+				key := []byte("name:00000")
+				request := [][]byte{[]byte(words[0]), key, []byte("v")}
+				w := x.worker()
+				w.begin(s)
+				w.ctx.Reset()
+				w.ctx.Count(1)
+				b.ReportAllocs()
+				for b.Loop() {
+					for d := len(key) - 1; names > 1 && d >= len("name:"); d-- { // the next of 100,000 names
+						if key[d]++; key[d] <= '9' {
+							break
+						}
+						key[d] = '0'
+					}
+					s.account(w, &w.ctx, x, cmd, request, x.Out(), 0)
+				}
+			})
+		}
+	}
+}

@@ -92,7 +92,7 @@ func (x *Session) queue(w *worker, cmd *command.Command, args [][]byte) resp.Nex
 		x.closing = true
 		return resp.Close
 	}
-	w.last = resp.Monotonic()
+	w.last = w.watch.Now()
 	return x.next()
 }
 

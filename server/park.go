@@ -148,7 +148,7 @@ func (x *Session) block(w *worker, cmd *command.Command, args [][]byte, ask *com
 		w.tx.AddWaiter(key, &b.waiter)
 	}
 	w.tx.Unlock()
-	w.last = resp.Monotonic()
+	w.last = w.watch.Now()
 	x.park(parkBlock, b.deadline, func() resp.Next {
 		if !b.leave() { // being served: its task is on the way
 			x.park(parkBlock, 0, func() resp.Next { return resp.Parked })

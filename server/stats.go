@@ -83,6 +83,7 @@ func (s *Server) countError(prefix string) {
 
 // observe builds the metrics; the command table stands.
 func (s *Server) observe() {
+	resp.UseTicks()
 	cfg := s.Config()
 	s.objects = metrics.NewObjects(cfg.Metrics.MaxLabelValues)
 	all := s.table.All()
@@ -221,11 +222,14 @@ func (s *Server) closeSidePort(ctx context.Context) error { return s.metrics.Shu
 
 // recordObjects counts a command by the queues or streams it worked on.
 func (s *Server) recordObjects(w *worker, ctx *command.Ctx, cmd *command.Command, args [][]byte, took int64, failed bool) {
-	w.keys, _ = cmd.Keys(args, w.keys[:0])
-	if len(w.keys) == 0 {
-		return
+	i := cmd.OneKey()
+	if i == 0 {
+		if w.keys, _ = cmd.Keys(args, w.keys[:0]); len(w.keys) == 0 {
+			return
+		}
+		i = w.keys[0].Index
 	}
-	first := args[w.keys[0].Index]
+	first := args[i]
 	counts := ctx.Counts()
 	if len(counts) == 0 {
 		s.recordObject(w, ctx, s.moves[cmd.ID], first, args, 1, took, failed)
@@ -247,7 +251,7 @@ func (s *Server) recordObject(w *worker, ctx *command.Ctx, op metrics.ObjectOp, 
 		s.objects.RecordListOp(key, metrics.QueueConsume, n, took, failed)
 	case metrics.ListMove:
 		s.objects.RecordListOp(key, metrics.QueueConsume, n, took, failed)
-		if !failed && len(w.keys) > 1 {
+		if !failed && len(w.keys) > 1 { // as it has, being no command of one key
 			s.objects.RecordListOp(args[w.keys[1].Index], metrics.QueuePublish, n, took, false)
 		}
 	default:
