@@ -145,11 +145,8 @@ type Conf struct {
 	ListMaxListpackSize   int64
 	StreamNodeMaxBytes    int64
 	StreamNodeMaxEntries  int64
-	LFULogFactor          int64
-	LFUDecayTime          int64
 	MaxMemoryLFU          bool // maxmemory-policy is an LFU one
 	StreamEventTypeField  string
-	LazyfreeLazyUserDel   bool
 	LazyfreeLazyUserFlush bool
 }
 

@@ -64,7 +64,6 @@ type Config struct {
 	StreamNodeMaxBytes    int64
 	StreamNodeMaxEntries  int64
 	StreamEventTypeField  string
-	LazyfreeLazyUserDel   bool
 	LazyfreeLazyUserFlush bool
 	Dir                   string // absolute
 	ShutdownTimeout       int    // seconds

@@ -16,7 +16,7 @@ var update = flag.Bool("update", false, "rewrite the generated documents")
 var redisNames = strings.Fields(`port bind unixsocket unixsocketperm tcp-backlog protected-mode requirepass tls-port
 	tls-cert-file tls-key-file tls-ca-cert-file tls-auth-clients maxclients timeout tcp-keepalive client-query-buffer-limit
 	client-output-buffer-limit maxmemory-clients proto-max-bulk-len databases maxmemory maxmemory-policy maxmemory-samples
-	lfu-log-factor lfu-decay-time lazyfree-lazy-user-del lazyfree-lazy-user-flush list-max-listpack-size
+	lfu-log-factor lfu-decay-time lazyfree-lazy-user-flush list-max-listpack-size
 	stream-node-max-bytes stream-node-max-entries appendonly save dir hz shutdown-timeout enable-debug-command
 	enable-protected-configs loglevel logfile slowlog-log-slower-than slowlog-max-len latency-monitor-threshold
 	latency-tracking latency-tracking-info-percentiles`)
@@ -85,7 +85,7 @@ var busyArgs = []string{
 	"--proto-max-bulk-len", "2mb", "--proto-max-args", "17", "--proto-inline-max", "2000", "--proto-header-max", "40",
 	"--unauthenticated-max-args", "5", "--unauthenticated-max-bulk-len", "1k", "--unauthenticated-query-buffer-limit", "100kb", "--unauthenticated-output-buffer-limit", "5kb",
 	"--databases", "2", "--shards", "8", "--maxmemory", "1g", "--maxmemory-policy", "ALLKEYS-LRU", "--maxmemory-samples", "6", "--lfu-log-factor", "1", "--lfu-decay-time", "2",
-	"--lazyfree-lazy-user-del", "yes", "--lazyfree-lazy-user-flush", "yes", "--list-max-listpack-size", "-1", "--stream-node-max-bytes", "0", "--stream-node-max-entries", "7",
+	"--lazyfree-lazy-user-flush", "yes", "--list-max-listpack-size", "-1", "--stream-node-max-bytes", "0", "--stream-node-max-entries", "7",
 	"--stream-event-type-field", "kind", "--dir", "/tmp", "--hz", "20", "--shutdown-timeout", "1", "--enable-debug-command", "local", "--enable-protected-configs", "yes",
 	"--loglevel", "debug", "--logfile", "x.log", "--log-format", "json", "--slowlog-log-slower-than", "-1", "--slowlog-max-len", "5", "--latency-monitor-threshold", "6",
 	"--latency-tracking", "no", "--latency-tracking-info-percentiles", "50 99.999", "--http-port", "0", "--http-bind", "::1", "--http-pprof", "yes",

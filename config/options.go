@@ -182,8 +182,6 @@ func dataOptions() []*Option {
 			number[int]{at: func(c *Config) *int { return &c.LFULogFactor }, max: maxInt32}},
 		{"lfu-decay-time", "memory.lfu_decay_time", "1", Live, "minutes in which it falls by one; 0 = never",
 			number[int]{at: func(c *Config) *int { return &c.LFUDecayTime }, max: maxInt32}},
-		{"lazyfree-lazy-user-del", "memory.lazyfree_lazy_user_del", "no", Live, "DEL frees in the background, as UNLINK does",
-			yesNo{at: func(c *Config) *bool { return &c.LazyfreeLazyUserDel }}},
 		{"lazyfree-lazy-user-flush", "memory.lazyfree_lazy_user_flush", "no", Live, "FLUSHDB and FLUSHALL free in the background without ASYNC",
 			yesNo{at: func(c *Config) *bool { return &c.LazyfreeLazyUserFlush }}},
 		{"list-max-listpack-size", "list.max_listpack_size", "-2", Live, "size of a list node: elements, or -1 to -5 = 4 to 64 KiB",

@@ -62,8 +62,24 @@ func (h *Host) Stats(now time.Time) ProcessStats {
 	defer h.mu.Unlock()
 	if now.Sub(h.last.SampledFrom) >= h.interval {
 		h.sample(now)
+	} else if h.proc != nil {
+		h.sampleOwn()
 	}
 	return h.last
+}
+
+// sampleOwn reads what is cheap to read and changes quickly: this process'
+// memory and time. The times are nil if they cannot be read.
+func (h *Host) sampleOwn() *cpu.TimesStat {
+	if m, err := h.proc.MemoryInfo(); err == nil {
+		h.last.RSS = int64(m.RSS)
+	}
+	t, err := h.proc.Times()
+	if err != nil {
+		return nil
+	}
+	h.last.User, h.last.Sys = t.User, t.System
+	return t
 }
 
 // Run samples until stop is closed, so that the windows are right even if
@@ -89,11 +105,7 @@ func (h *Host) sample(now time.Time) {
 	s := &h.last
 	s.SampledFrom, s.HostCPUs, s.OSName = now, runtime.NumCPU(), runtime.GOOS
 	if h.proc != nil {
-		if m, err := h.proc.MemoryInfo(); err == nil {
-			s.RSS = int64(m.RSS)
-		}
-		if t, err := h.proc.Times(); err == nil {
-			s.User, s.Sys = t.User, t.System
+		if t := h.sampleOwn(); t != nil {
 			h.remember(now, t)
 		}
 	}

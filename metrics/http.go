@@ -160,7 +160,7 @@ func (h *httpStats) connState() func(net.Conn, http.ConnState) {
 	}
 }
 
-// handler joins the routes. /healthz and /metrics are outside the rate limit.
+// handler joins the routes. /metrics, /healthz and /readyz are outside the rate limit.
 func (m *Metrics) handler() http.Handler {
 	limit := m.o.Limit
 	if limit == nil {
@@ -175,7 +175,7 @@ func (m *Metrics) handler() http.Handler {
 	}
 	add("/metrics", false, m.scrapeHandler(m.registry))
 	add("/healthz", false, http.HandlerFunc(m.healthz))
-	add("/readyz", true, http.HandlerFunc(m.readyz))
+	add("/readyz", false, http.HandlerFunc(m.readyz))
 	add("/version", true, http.HandlerFunc(m.version))
 	add("/metrics/detailed", true, http.HandlerFunc(m.detailed))
 	if m.o.Pprof {

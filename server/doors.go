@@ -208,11 +208,8 @@ func commandConf(c *config.Config) *command.Conf {
 		ListMaxListpackSize:   int64(c.ListMaxListpackSize),
 		StreamNodeMaxBytes:    c.StreamNodeMaxBytes,
 		StreamNodeMaxEntries:  c.StreamNodeMaxEntries,
-		LFULogFactor:          int64(c.LFULogFactor),
-		LFUDecayTime:          int64(c.LFUDecayTime),
 		MaxMemoryLFU:          strings.HasSuffix(c.MaxMemoryPolicy, "-lfu"),
 		StreamEventTypeField:  c.StreamEventTypeField,
-		LazyfreeLazyUserDel:   c.LazyfreeLazyUserDel,
 		LazyfreeLazyUserFlush: c.LazyfreeLazyUserFlush,
 	}
 }

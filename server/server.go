@@ -229,6 +229,7 @@ type namedDoor struct {
 // Start binds every address, then serves in the background. On an error
 // nothing is left listening.
 func (s *Server) Start() error {
+	tuneCollector()
 	if err := s.openDoors(); err != nil {
 		s.closeDoors()
 		return err

@@ -543,7 +543,7 @@ func (s *Server) memoryStats(st *metrics.Stats, data *store.Stats, cfg *config.C
 			st.KindBytes[store.Kind(kind).String()] = n
 		}
 	}
-	overhead := data.Index + data.Mapped - data.Live
+	overhead := data.Index + data.Idle
 	st.KindBytes["overhead"] = overhead
 	m.Dataset = values
 	m.Overhead = max(m.Used-values, 0)
