@@ -44,6 +44,8 @@ lint: ## vet, staticcheck, tidy; builds for darwin and windows too
 
 docs: ## write the generated documents anew
 	@$(GO) test ./config -run '^TestDocsFresh$$' -update
+	@$(GO) test ./metrics -run '^TestDocsFresh$$' -update
+	@$(GO) test ./deploy -run '^TestDashboardsAreFresh$$' -update
 	@mkdir -p docs bin && $(GO) run ./cmd/synap --print-commands >bin/commands.md && mv bin/commands.md docs/commands.md
 
 vuln: ## known vulnerabilities in what is built in
