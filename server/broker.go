@@ -77,10 +77,8 @@ type topicPart struct {
 // topic is a channel or pattern with at least one subscriber. Guarded by the
 // lock of its part, or of the pattern index.
 type topic struct {
-	name    string
-	subs    []*subscription
-	pattern []byte // name again, of a pattern
-	pos     int    // of a pattern: place in its list of the index
+	name string
+	subs []*subscription
 }
 
 // subscription binds a subscriber to a topic. pos is its place in topic.subs
@@ -145,10 +143,10 @@ func (b *broker) publish(kind topicKind, channel, payload []byte) int {
 func (b *broker) publishMatching(m *message, channel, payload []byte) int {
 	n := 0
 	b.patterns.mu.RLock()
-	b.patterns.each(channel, func(t *topic) {
-		if command.Glob(t.pattern, channel) {
-			m.set(patternTopic, t.pattern, channel, payload)
-			n += t.deliver(m)
+	b.patterns.each(channel, func(p *pattern) {
+		if command.Glob(p.bytes, channel) {
+			m.set(patternTopic, p.bytes, channel, payload)
+			n += p.deliver(m)
 		}
 	})
 	b.patterns.mu.RUnlock()

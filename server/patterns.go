@@ -14,9 +14,16 @@ type patternIndex struct {
 	n atomic.Int64 // patterns with at least one subscriber
 
 	mu       sync.RWMutex // guards the fields below, and the subs of their topics
-	byName   map[string]*topic
-	byPrefix map[string][]*topic
+	byName   map[string]*pattern
+	byPrefix map[string][]*pattern
 	lengths  []prefixLength // those in use, ascending
+}
+
+// pattern is a topic whose name is a pattern.
+type pattern struct {
+	topic
+	bytes []byte // the name
+	pos   int    // place in its list of byPrefix
 }
 
 // prefixLength counts the patterns whose prefix has n bytes.
@@ -26,7 +33,7 @@ type prefixLength struct{ n, patterns int }
 const maxPrefix = 32
 
 func newPatternIndex() patternIndex {
-	return patternIndex{byName: make(map[string]*topic), byPrefix: make(map[string][]*topic)}
+	return patternIndex{byName: make(map[string]*pattern), byPrefix: make(map[string][]*pattern)}
 }
 
 // literalPrefix returns the bytes with which every match of pattern begins.
@@ -40,36 +47,36 @@ func literalPrefix(pattern []byte) []byte {
 func (x *patternIndex) add(name []byte, s *subscriber) *subscription {
 	x.mu.Lock()
 	defer x.mu.Unlock()
-	t := x.byName[string(name)]
-	if t == nil {
-		t = &topic{name: string(name), pattern: bytes.Clone(name)}
-		x.byName[t.name] = t
-		prefix := literalPrefix(name)
-		t.pos = len(x.byPrefix[string(prefix)])
-		x.byPrefix[string(prefix)] = append(x.byPrefix[string(prefix)], t)
+	p := x.byName[string(name)]
+	if p == nil {
+		p = &pattern{topic: topic{name: string(name)}, bytes: bytes.Clone(name)}
+		x.byName[p.name] = p
+		prefix := string(literalPrefix(name))
+		p.pos = len(x.byPrefix[prefix])
+		x.byPrefix[prefix] = append(x.byPrefix[prefix], p)
 		x.count(len(prefix), +1)
 		x.n.Add(1)
 	}
-	return t.add(s)
+	return p.add(s)
 }
 
 func (x *patternIndex) remove(sn *subscription) {
 	x.mu.Lock()
 	defer x.mu.Unlock()
-	t := sn.topic
-	if t.remove(sn) {
+	if sn.topic.remove(sn) {
 		return
 	}
-	delete(x.byName, t.name)
-	prefix := literalPrefix(t.pattern)
-	list := x.byPrefix[string(prefix)]
+	p := x.byName[sn.topic.name]
+	delete(x.byName, p.name)
+	prefix := string(literalPrefix(p.bytes))
+	list := x.byPrefix[prefix]
 	last := len(list) - 1
-	list[t.pos], list[last].pos = list[last], t.pos
+	list[p.pos], list[last].pos = list[last], p.pos
 	list[last] = nil
 	if last == 0 {
-		delete(x.byPrefix, string(prefix))
+		delete(x.byPrefix, prefix)
 	} else {
-		x.byPrefix[string(prefix)] = list[:last]
+		x.byPrefix[prefix] = list[:last]
 	}
 	x.count(len(prefix), -1)
 	x.n.Add(-1)
@@ -87,13 +94,13 @@ func (x *patternIndex) count(n, delta int) {
 }
 
 // each visits the patterns that may match channel. mu is held.
-func (x *patternIndex) each(channel []byte, visit func(t *topic)) {
+func (x *patternIndex) each(channel []byte, visit func(p *pattern)) {
 	for _, l := range x.lengths {
 		if l.n > len(channel) {
 			return
 		}
-		for _, t := range x.byPrefix[string(channel[:l.n])] {
-			visit(t)
+		for _, p := range x.byPrefix[string(channel[:l.n])] {
+			visit(p)
 		}
 	}
 }

@@ -110,6 +110,9 @@ func (x *Session) subscriber() *subscriber {
 
 // takeMessages moves what the broker has for the session into its output.
 func (x *Session) takeMessages() {
+	if x.closing { // nothing follows the reply of QUIT
+		return
+	}
 	x.sub.drain(&x.out, x.muted())
 	if x.next() == resp.Close {
 		x.conn.CloseAfterReply()

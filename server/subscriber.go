@@ -34,9 +34,9 @@ type subscriber struct {
 	since   int64 // Monotonic() when the soft limit was passed, 0: it is not
 }
 
-// subscriptionBytes is about what one subscription costs beside its name: its
-// binding, its place in the topic's list and in the subscriber's map.
-const subscriptionBytes = 96
+// subscriptionBytes is about what one subscription costs beside its name: the
+// binding, the topic of which it is the first, and their places in two maps.
+const subscriptionBytes = 160
 
 func (b *broker) newSubscriber(p port, wake func()) *subscriber {
 	return &subscriber{broker: b, port: p, wake: wake, proto: 2}
