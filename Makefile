@@ -5,7 +5,7 @@ ARGS  ?=
 # Where test-deps puts a newer Node than the system's.
 export PATH := $(CURDIR)/.node/node_modules/.bin:$(PATH)
 
-.PHONY: help run build test test-deps test-all bench bench-quick fuzz lint docs vuln pgo clean
+.PHONY: help run build test test-deps test-all bench bench-quick loadtest fuzz lint docs vuln pgo clean
 .DEFAULT_GOAL := help
 
 help: ## this list
@@ -31,6 +31,9 @@ bench: build ## the whole table of speeds against redis-server
 
 bench-quick: build ## the rows that every change must keep, under two minutes a door
 	@$(GO) run ./bench
+
+loadtest: ## a minute of mixed load; every counter must agree with the load generators
+	@$(GO) test ./deploy -run '^TestCountersAgreeWithLoad$$' -count=1 -v -load=1m
 
 fuzz: ## every fuzz target in turn: make fuzz FUZZTIME=5m
 	@scripts/fuzz.sh $(FUZZTIME)

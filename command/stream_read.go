@@ -132,8 +132,10 @@ func xrange(c *Ctx, back bool) {
 	switch {
 	case !ok:
 	case s == nil:
+		c.Count(0)
 		c.Reply.Array(0)
 	case o.count == 0:
+		c.Count(0)
 		c.Reply.NullArray()
 	default:
 		c.Count(replyEntries(c.Reply, s, o, back))
