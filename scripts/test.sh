@@ -11,6 +11,7 @@ logs=$(mktemp -d)
 trap 'rm -rf "$logs"' EXIT
 trap 'exit 130' INT TERM
 summary='' failed='' began=$(date +%s)
+passed=0 wrong=0 skipped=0
 
 # part NAME COMMAND... runs one part; a failure does not keep the others from
 # running.
@@ -29,6 +30,9 @@ part() {
 		failed="$failed $name"
 		grep -v -E '^(=== (RUN|PAUSE|CONT|NAME)|ok |\? |PASS$| *--- PASS)' "$logs/out"
 	fi
+	passed=$((passed + $(grep -c -E '^ *--- PASS' "$logs/out")))
+	wrong=$((wrong + $(grep -c -E '^ *--- FAIL' "$logs/out")))
+	skipped=$((skipped + $(grep -c -E '^ *--- SKIP' "$logs/out")))
 	seconds=$(($(date +%s) - start))
 	summary="$summary$(printf '%6ss  %-22s %s' "$seconds" "$name" "$result")
 "
@@ -72,8 +76,6 @@ part differential blackbox -test.run '^TestDifferential$'
 part 'black box' blackbox -test.skip '^(TestScripts|TestDifferential)$'
 
 printf '\n%s%6ss  all\n' "$summary" "$(($(date +%s) - began))"
-if [ -n "$failed" ]; then
-	echo "FAILED:$failed"
-	exit 1
-fi
-echo "all tests passed"
+[ -z "$failed" ] || echo "FAILED:$failed"
+printf 'tests: %d passed, %d failed, %d skipped\n' "$passed" "$wrong" "$skipped"
+[ -z "$failed" ]
