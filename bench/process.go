@@ -9,7 +9,6 @@ import (
 	"os/exec"
 	"strconv"
 	"strings"
-	"syscall"
 	"time"
 )
 
@@ -183,14 +182,4 @@ func (p *process) fill(n int, request func(b []byte, i int) []byte) error {
 		}
 	}
 	return nil
-}
-
-// raiseFileLimit lets this process hold both ends of many connections.
-func raiseFileLimit() error {
-	var l syscall.Rlimit
-	if err := syscall.Getrlimit(syscall.RLIMIT_NOFILE, &l); err != nil {
-		return err
-	}
-	l.Cur = l.Max
-	return syscall.Setrlimit(syscall.RLIMIT_NOFILE, &l)
 }
