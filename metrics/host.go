@@ -2,7 +2,6 @@ package metrics
 
 import (
 	"os"
-	"runtime"
 	"sync"
 	"time"
 
@@ -20,8 +19,6 @@ type ProcessStats struct {
 	HostUsed    int64
 	HostTotal   int64
 	Load        [3]float64 // 1, 5 and 15 minutes
-	HostCPUs    int
-	OSName      string
 	SampledFrom time.Time
 }
 
@@ -103,7 +100,7 @@ func (h *Host) Run(stop <-chan struct{}) {
 // sample reads the system; what it cannot read stays as it was.
 func (h *Host) sample(now time.Time) {
 	s := &h.last
-	s.SampledFrom, s.HostCPUs, s.OSName = now, runtime.NumCPU(), runtime.GOOS
+	s.SampledFrom = now
 	if h.proc != nil {
 		if t := h.sampleOwn(); t != nil {
 			h.remember(now, t)

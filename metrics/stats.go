@@ -34,19 +34,19 @@ func (s *ServerStats) Uptime() int64 { return int64(s.Now.Sub(s.Started) / time.
 
 // ClientStats counts connections.
 type ClientStats struct {
-	Connected, Max              int64
-	Blocked, Watching, PubSub   int64
-	Monitor, BlockingKeys       int64
-	RecentMaxInput              int64 // bytes
-	RecentMaxOutput             int64
-	Memory                      int64 // buffers of normal clients
-	Doors                       []DoorStats
-	Accepted                    int64
-	Rejected                    map[string]int64 // connections refused, by reason
-	Killed                      map[string]int64 // connections closed by a limit, by reason
-	WatchedKeys                 int64
-	Channels, Patterns, Shards  int64 // pub/sub: channels, patterns and shard channels with a subscriber
-	Subscriptions, ShardClients int64
+	Connected, Max             int64
+	Blocked, Watching, PubSub  int64
+	BlockingKeys               int64
+	RecentMaxInput             int64 // bytes
+	RecentMaxOutput            int64
+	Memory                     int64 // buffers of normal clients
+	Doors                      []DoorStats
+	Accepted                   int64
+	Rejected                   map[string]int64 // connections refused, by reason
+	Killed                     map[string]int64 // connections closed by a limit, by reason
+	WatchedKeys                int64
+	Channels, Patterns, Shards int64 // pub/sub: channels, patterns and shard channels with a subscriber
+	Subscriptions              int64 // of channels and shard channels
 }
 
 // Refused is the number of connections refused for any reason.
@@ -70,9 +70,6 @@ type MemoryStats struct {
 	Max                                         int64 // maxmemory
 	Policy                                      string
 	Total, Allowed                              int64 // of the host; what the process may use
-	Heap                                        int64 // live Go heap
-	GCCycles                                    uint64
-	LazyfreePending                             int64
 }
 
 // PersistenceStats belongs to the write log.
@@ -83,16 +80,14 @@ type PersistenceStats struct {
 
 // TotalStats count since start or CONFIG RESETSTAT.
 type TotalStats struct {
-	Commands                 uint64
-	OpsPerSecond             float64
-	InputBytes, OutputBytes  int64
-	InputKbps, OutputKbps    float64
-	Expired, Evicted         int64
-	Hits, Misses             int64
-	ErrorReplies, Panics     int64
-	DeniedAuth               int64
-	ActiveExpireMicroseconds int64
-	EvictionExceeded         int64
+	Commands                uint64
+	OpsPerSecond            float64
+	InputBytes, OutputBytes int64
+	InputKbps, OutputKbps   float64
+	Expired, Evicted        int64
+	Hits, Misses            int64
+	ErrorReplies, Panics    int64
+	DeniedAuth              int64
 }
 
 // DBStats is one database.

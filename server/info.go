@@ -223,8 +223,7 @@ func infoMemory(w *infoWriter, st *metrics.Stats, _ *Server) {
 	w.zeros("mem_cluster_links", "mem_aof_buffer")
 	w.text("mem_allocator", "go")
 	w.int("active_defrag_running", 0)
-	w.int("lazyfree_pending_objects", m.LazyfreePending)
-	w.int("lazyfreed_objects", 0)
+	w.zeros("lazyfree_pending_objects", "lazyfreed_objects")
 }
 
 func infoPersistence(w *infoWriter, st *metrics.Stats, _ *Server) {

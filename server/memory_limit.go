@@ -6,8 +6,10 @@ import (
 	"runtime/debug"
 	"runtime/metrics"
 	"sync/atomic"
+	"time"
 
 	"synap/config"
+	"synap/resp"
 	"synap/store"
 )
 
@@ -71,6 +73,13 @@ func (s *Server) makeRoom(w *worker) bool {
 	if limit == 0 || s.usedMemory() <= limit {
 		return true
 	}
+	start := resp.Monotonic()
+	ok := s.evictTo(w, limit)
+	s.latency.observe("eviction-cycle", time.Duration(resp.Monotonic()-start), s.clock())
+	return ok
+}
+
+func (s *Server) evictTo(w *worker, limit int64) bool {
 	for range evictionsPerCommand {
 		if _, ok := s.store.Evict(&w.tx, w.now()/1e6, s.flushOwn(w)); !ok {
 			break

@@ -458,7 +458,7 @@ func (s *Server) clientStats(cfg *config.Config) metrics.ClientStats {
 	c := metrics.ClientStats{
 		Connected: s.admission.Clients(), Max: int64(cfg.MaxClients), Accepted: s.counters.connections.Load(),
 		Blocked: s.counters.blocked.Load(), BlockingKeys: s.store.BlockedKeys(),
-		PubSub: s.broker.subscribers.Load(), Monitor: s.broker.monitorN.Load(),
+		PubSub:   s.broker.subscribers.Load(),
 		Channels: s.broker.numTopics(channelTopic), Patterns: s.broker.numTopics(patternTopic), Shards: s.broker.numTopics(shardTopic),
 		Memory: s.memory.clients.Load(),
 		Killed: map[string]int64{
@@ -547,7 +547,6 @@ func (s *Server) memoryStats(st *metrics.Stats, data *store.Stats, cfg *config.C
 	st.KindBytes["overhead"] = overhead
 	m.Dataset = values
 	m.Overhead = max(m.Used-values, 0)
-	m.Heap = s.memory.other.Load()
 }
 
 func (s *Server) limiterStats() metrics.LimiterStats {
