@@ -28,6 +28,7 @@ func commandTable(t testing.TB) *command.Table {
 // ownCommands exist in Synap alone, or are newer than the published facts.
 var ownCommands = map[string]string{
 	"ratelimit":       "Synap's own: the limiter seen from a client",
+	"cl.throttle":     "redis-cell's, a module of Redis",
 	"client|no-touch": "Redis 7.2",
 }
 
