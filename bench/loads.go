@@ -1,6 +1,7 @@
 package main
 
 import (
+	"bufio"
 	"fmt"
 	"io"
 	"net"
@@ -190,23 +191,16 @@ func streamMemory(o options, door string) (row, error) {
 func idleConnections(o options, door string) (row, error) {
 	const clients = 10_000
 	r, err := memoryRow(o, door, "memory an idle connection, 10,000", 1, clients, func(p *process) error {
-		conns := make([]net.Conn, 0, clients)
 		for range clients {
-			c, err := p.dial()
+			c, err := net.Dial("tcp", p.addr)
 			if err != nil {
 				return err
 			}
-			conns = append(conns, c)
-			if err := c.do("PING"); err != nil {
+			p.idle = append(p.idle, c)
+			if err := (&conn{c, bufio.NewReaderSize(c, 16)}).do("PING"); err != nil {
 				return err
 			}
 		}
-		go func() { // they stay open while the caller measures
-			time.Sleep(5 * time.Second)
-			for _, c := range conns {
-				c.Close()
-			}
-		}()
 		other, err := p.dial()
 		if err != nil {
 			return err

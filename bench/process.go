@@ -18,6 +18,7 @@ type process struct {
 	addr string
 	port string
 	dir  string
+	idle []net.Conn // open until stop
 }
 
 func startSynap(binary, door string, more ...string) (*process, error) {
@@ -61,6 +62,9 @@ func (p *process) stop() {
 	p.cmd.Process.Kill()
 	p.cmd.Wait()
 	os.RemoveAll(p.dir)
+	for _, c := range p.idle {
+		c.Close()
+	}
 }
 
 // resident returns the bytes of memory the process holds.
