@@ -65,7 +65,7 @@ func parseMillis(a *resp.Args) time.Duration {
 	if ms < 0 {
 		a.Fail(resp.ErrTimeoutNegative)
 	}
-	const most = int64(1<<63-1) / int64(time.Millisecond)
+	const most = int64(1<<62) / int64(time.Millisecond) // leaves room for sums
 	return time.Duration(min(ms, most)) * time.Millisecond
 }
 

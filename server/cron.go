@@ -8,31 +8,42 @@ import (
 	"synap/config"
 )
 
-// cron does what no request asks for, hz times a second: expiry, compaction,
-// samples, limits on clients.
+// cron does what no request asks for: expiry when it is due, the rest hz times
+// a second. What costs time for each client must not follow each expiry.
 func (s *Server) cron() {
 	w := s.newWorker(0)
 	timer := time.NewTimer(0)
 	defer timer.Stop()
-	for tick := 0; ; tick++ {
+	var next time.Time
+	for tick := 0; ; {
 		select {
 		case <-s.stopCron:
 			return
 		case <-timer.C:
 		}
-		period := time.Second / time.Duration(s.Config().Hz)
-		timer.Reset(min(period, s.untilExpiry(w, period)))
 		w.begin(s)
 		s.expireCycle(w)
-		for n := 0; n < compactSteps && s.store.CompactStep(); n++ {
+		hz := s.Config().Hz
+		if now := time.Now(); !now.Before(next) {
+			next = now.Add(time.Second / time.Duration(hz))
+			s.housekeep(w, tick%hz == 0)
+			tick++
 		}
-		s.sampleMemory()
-		s.sampleRates(w.now())
-		s.unpauseWhenDue()
-		s.evictClients()
-		if tick%s.Config().Hz == 0 {
-			s.checkClients()
-		}
+		timer.Reset(s.untilExpiry(time.Until(next)))
+	}
+}
+
+// housekeep does one tick's compaction, samples and limits on clients; everySecond
+// also what is done once a second.
+func (s *Server) housekeep(w *worker, everySecond bool) {
+	for n := 0; n < compactSteps && s.store.CompactStep(); n++ {
+	}
+	s.sampleMemory()
+	s.sampleRates(w.now())
+	s.unpauseWhenDue()
+	s.evictClients()
+	if everySecond {
+		s.checkClients()
 	}
 }
 
@@ -40,15 +51,18 @@ func (s *Server) cron() {
 // no shard's lock is held longer than a step.
 const compactSteps = 50
 
-// untilExpiry returns how long the next key has to live, so that it goes, and
-// its event fires, soon after its time.
-func (s *Server) untilExpiry(w *worker, most time.Duration) time.Duration {
+// untilExpiry returns how long the next key has to live, at most most, so that
+// it goes, and its event fires, soon after its time.
+func (s *Server) untilExpiry(most time.Duration) time.Duration {
 	at := s.store.NextExpiry()
 	if at == 0 || s.activeOff.Load() {
 		return most
 	}
-	left := time.Duration(at)*time.Millisecond - time.Duration(s.clock().UnixNano())
-	return max(left, time.Millisecond)
+	left := at - s.clock().UnixMilli()
+	if left > int64(most/time.Millisecond) { // also what no Duration holds
+		return most
+	}
+	return max(time.Duration(left)*time.Millisecond, time.Millisecond)
 }
 
 // expireBudget is the number of keys removed before the locks are looked at
@@ -146,7 +160,10 @@ const sessionBytes = 1024
 
 // memory estimates the bytes a client holds; any goroutine may ask.
 func (x *Session) memory() int64 {
-	n := sessionBytes + x.pub.qbuf.Load() + x.pub.obuf.Load() + x.pub.multiMem.Load()
+	n := sessionBytes + x.pub.qbuf.Load() + x.pub.obuf.Load() + x.pub.multiMem.Load() + x.pub.watchMem.Load()
+	if b := x.blocked.Load(); b != nil {
+		n += b.bytes
+	}
 	if sub := x.subscription.Load(); sub != nil {
 		n += sub.bytes.Load() + int64(sub.pending())
 	}

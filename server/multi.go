@@ -14,6 +14,7 @@ type transaction struct {
 	bytes   int64
 	spoiled bool // a command was refused while queueing: EXEC aborts
 	writes  bool // some command may write
+	grows   bool // some command may grow memory
 }
 
 type queuedCommand struct {
@@ -81,6 +82,7 @@ func (x *Session) queue(w *worker, cmd *command.Command, args [][]byte) resp.Nex
 	m.queued = append(m.queued, queuedCommand{cmd, kept})
 	m.bytes += queuedOverhead
 	m.writes = m.writes || cmd.HasFlag(command.Write|command.MayReplicate)
+	m.grows = m.grows || cmd.HasFlag(command.DenyOOM)
 	for _, a := range kept {
 		m.bytes += int64(len(a)) + 24
 	}
@@ -129,25 +131,43 @@ func multiWatch(x *Session, c *command.Ctx) {
 		return
 	}
 	for _, key := range c.Args[1:] {
-		if x.watches(key) {
+		c.Tx.Kind(key, store.Peek) // a key that has expired is gone before it is watched
+	}
+	x.srv.settleExpired(x.current, x.db)
+	if x.watched == nil {
+		x.watched = make(map[watchedKey]*store.Watch)
+	}
+	for _, key := range c.Args[1:] {
+		id := watchedKey{x.db, string(key)}
+		if x.watched[id] != nil {
 			continue
 		}
-		c.Tx.Kind(key, store.Peek) // a key that has expired is gone before it is watched
 		watch := &store.Watch{Dirty: &x.dirty, DB: x.db, Key: append([]byte(nil), key...)}
 		c.Tx.AddWatch(watch)
-		x.watched = append(x.watched, watch)
+		x.watched[id] = watch
+		x.pub.watchMem.Add(watchBytes + 2*int64(len(key)))
 	}
 	x.pub.watch.Store(int32(len(x.watched)))
 	c.Reply.OK()
 }
 
-func (x *Session) watches(key []byte) bool {
-	for _, w := range x.watched {
-		if w.DB == x.db && string(w.Key) == string(key) {
-			return true
-		}
+// watchedKey names a key that a session watches.
+type watchedKey struct {
+	db  int
+	key string
+}
+
+// watchBytes is about what a watched key costs beside its name: the watch and
+// its places in the maps of session and shard.
+const watchBytes = 256
+
+// settleExpired accounts for keys of a database that a look found expired.
+func (s *Server) settleExpired(w *worker, db int) {
+	if changes := w.tx.Changes(); len(changes) > 0 {
+		w.inner.Reset()
+		s.commit(w, &w.inner, nil, db, changes)
+		w.tx.ResetChanges()
 	}
-	return false
 }
 
 // unwatch forgets the watched keys; no shard may be locked. Inside EXEC there
@@ -174,6 +194,7 @@ func (x *Session) dropWatches(w *worker) {
 	}
 	x.watched = nil
 	x.pub.watch.Store(0)
+	x.pub.watchMem.Store(0)
 	x.dirty.Store(false)
 }
 
@@ -233,11 +254,7 @@ func (x *Session) touched(w *worker) bool {
 	for _, watch := range x.watched {
 		w.tx.Use(watch.DB)
 		w.tx.Kind(watch.Key, store.Peek)
-		if changes := w.tx.Changes(); len(changes) > 0 {
-			w.inner.NoLog()
-			x.srv.commit(w, &w.inner, nil, watch.DB, changes)
-			w.tx.ResetChanges()
-		}
+		x.srv.settleExpired(w, watch.DB)
 	}
 	w.tx.Use(x.db)
 	return x.dirty.Load()

@@ -46,7 +46,10 @@ func (x *Session) park(reason parkReason, deadline int64, wake func() resp.Next)
 // parkRequest stops the session and runs args anew when it wakes.
 func (x *Session) parkRequest(reason parkReason, deadline int64, args [][]byte) resp.Next {
 	kept := copyArgs(args)
-	x.park(reason, deadline, func() resp.Next { return x.Do(kept) })
+	x.park(reason, deadline, func() resp.Next {
+		x.again = true
+		return x.Do(kept)
+	})
 	return resp.Parked
 }
 
@@ -84,6 +87,7 @@ type blocked struct {
 	timeOut  func(*resp.Reply)
 	deadline int64
 	since    int64
+	bytes    int64       // of args and keys, estimated
 	missed   atomic.Bool // somebody found it claimed and went on; see claim
 }
 
@@ -141,6 +145,9 @@ func (x *Session) block(w *worker, cmd *command.Command, args [][]byte, ask *com
 	if ask.Timeout > 0 {
 		b.deadline = w.last + int64(ask.Timeout)
 	}
+	for _, key := range b.keys {
+		b.bytes += waitBytes + 3*int64(len(key)) // in args, keys and the shard's table
+	}
 	b.waiter.Owner = b
 	x.blocked.Store(b)
 	x.srv.counters.blocked.Add(1)
@@ -158,6 +165,9 @@ func (x *Session) block(w *worker, cmd *command.Command, args [][]byte, ask *com
 	})
 	return resp.Parked
 }
+
+// waitBytes is about what a key waited for costs beside its name.
+const waitBytes = 128
 
 // endBlock wins the waiter and ends its wait with answer (nil: the time-out's
 // reply), from any goroutine. It reports false if the client was not blocked
@@ -231,7 +241,8 @@ func (s *Server) serveKey(w *worker, r readyKey) {
 			continue
 		}
 		if !s.holdAll(w, b) {
-			continue // the locks were let go meanwhile: look again
+			skip = 0 // the locks were let go meanwhile: look again at all
+			continue
 		}
 		if !b.claim() {
 			skip++ // leaving, or served by another: it unregisters itself

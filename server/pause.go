@@ -23,7 +23,7 @@ func (s *Server) pauseClients(until int64, all bool) {
 	p := &s.pause
 	p.mu.Lock()
 	defer p.mu.Unlock()
-	if !p.active.Load() {
+	if !p.active.Load() || resp.Monotonic() >= p.until { // none, or one gone by
 		p.until, p.all = until, all
 	} else {
 		p.until, p.all = max(p.until, until), p.all || all
@@ -83,16 +83,18 @@ const (
 	execName   = "exec"
 )
 
-// pauseFor parks the session with its request until the pause ends.
-func (x *Session) pauseFor(args [][]byte) resp.Next {
+// pauseFor parks the session with its request until the pause ends. It reports
+// false if the pause has ended meanwhile: nobody would wake the session.
+func (x *Session) pauseFor(args [][]byte) bool {
 	p := &x.srv.pause
 	p.mu.Lock()
 	defer p.mu.Unlock()
-	if p.parked == nil { // it ended meanwhile
-		p.parked = make(map[*Session]struct{})
+	if !p.active.Load() {
+		return false
 	}
 	p.parked[x] = struct{}{}
-	return x.parkRequest(parkPause, p.until, args)
+	x.parkRequest(parkPause, p.until, args)
+	return true
 }
 
 // unpaused forgets a session that waits no longer.

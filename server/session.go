@@ -39,8 +39,9 @@ type Session struct {
 	reply      replyMode
 	closing    bool // no further request runs
 	authWaited bool // the present AUTH has served its wait
+	again      bool // the present request was parked before it ran
 	multi      *transaction
-	watched    []*store.Watch
+	watched    map[watchedKey]*store.Watch
 	dirty      atomic.Bool // a watched key was touched
 	sub        *subscriber // nil until the first SUBSCRIBE or MONITOR
 	parked     *parked
@@ -66,6 +67,7 @@ type published struct {
 	qbuf     atomic.Int64
 	obuf     atomic.Int64
 	multiMem atomic.Int64
+	watchMem atomic.Int64
 	resp     atomic.Int32
 	softFrom atomic.Int64 // Monotonic when the output passed the soft limit, 0 = not
 	names    atomic.Pointer[clientNames]
@@ -253,9 +255,10 @@ func (x *Session) request(w *worker, args [][]byte) resp.Next {
 	if step := w.last >> lastShift; x.pub.last.Load() != step {
 		x.pub.last.Store(step)
 	}
-	if x.reply != replyOn {
+	if x.reply != replyOn && !x.again {
 		x.muteNext()
 	}
+	x.again = false
 	cmd, unknown := x.srv.table.Resolve(args)
 	if unknown != "" {
 		return x.refuseUnknown(w, args, unknown)
@@ -345,7 +348,7 @@ func (x *Session) admit(w *worker, cmd *command.Command, args [][]byte) (resp.Ne
 	if x.multi != nil && f&command.NoMulti != 0 {
 		return x.refuse(w, cmd, resp.ErrNotInTransaction), true
 	}
-	if f&command.DenyOOM != 0 && x.srv.memory.tight.Load() && !x.srv.makeRoom(w) {
+	if x.srv.memory.tight.Load() && x.mayGrow(cmd) && !x.srv.makeRoom(w) {
 		return x.refuse(w, cmd, resp.ErrOOM), true
 	}
 	if x.inSubscribeMode() && f&command.Subscribed == 0 {
@@ -359,10 +362,17 @@ func (x *Session) admit(w *worker, cmd *command.Command, args [][]byte) (resp.Ne
 	if x.sub != nil && x.monitoring() && f&(command.ReadOnly|command.Write|command.MayReplicate) != 0 {
 		return x.refuse(w, cmd, resp.ErrMonitorKeys), true
 	}
-	if x.srv.pause.active.Load() && x.srv.mustPause(x, cmd) {
-		return x.pauseFor(args), true
+	if x.srv.pause.active.Load() && x.srv.mustPause(x, cmd) && x.pauseFor(args) {
+		return resp.Parked, true
 	}
 	return resp.Continue, false
+}
+
+// mayGrow tells whether cmd may grow memory: by itself, by being queued, or as
+// the EXEC of commands that may.
+func (x *Session) mayGrow(cmd *command.Command) bool {
+	return cmd.HasFlag(command.DenyOOM) ||
+		x.multi != nil && (!cmd.HasFlag(command.RunsInMulti) || cmd.Name == execName && x.multi.grows)
 }
 
 // next is what the door should do after a command that did not park.

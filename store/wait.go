@@ -39,17 +39,16 @@ type waitTable struct {
 	queues  map[string][]*Waiter // in order of arrival
 }
 
-// AddWaiter queues w on key, whose shard must be held.
+// AddWaiter queues w on key, whose shard must be held, with those of all of w's
+// keys, until w is queued on every one.
 func (tx *Tx) AddWaiter(key []byte, w *Waiter) {
 	t := tx.waitsOf(key)
 	if t.queues == nil {
 		t.queues = make(map[string][]*Waiter)
 	}
 	q := t.queues[string(key)]
-	for _, other := range q {
-		if other == w { // a key named twice
-			return
-		}
+	if len(q) > 0 && q[len(q)-1] == w { // a key named twice, under the same lock
+		return
 	}
 	if len(q) == 0 {
 		tx.store.blockedKeys.Add(1)
