@@ -244,7 +244,7 @@ func (s *Server) serveKey(w *worker, r readyKey) {
 			skip = 0 // the locks were let go meanwhile: look again at all
 			continue
 		}
-		if !b.claim() {
+		if resp.HungUp(b.session.conn) || !b.claim() {
 			skip++ // leaving, or served by another: it unregisters itself
 			continue
 		}
