@@ -94,7 +94,7 @@ func (r *runner) events() string {
 
 func TestGetAndSetDoNotAllocate(t *testing.T) {
 	r := newRunner(t)
-	for _, request := range []string{"SET k vvvv", "GET k", "INCR n", "SET e v EX 100", "GETEX e PX 1000", "EXPIRE e 50", "EXISTS k", "TTL e", "DEL nosuch", "SETNX k v", "STRLEN k", "TYPE k", "MGET k e"} {
+	for _, request := range []string{"SET k vvvv", "GET k", "INCR n", "SET e v EX 100", "GETEX e PX 1000", "EXPIRE e 50", "EXISTS k", "TTL e", "DEL nosuch", "SETNX k v", "STRLEN k", "TYPE k", "MGET k e", "CL.THROTTLE t 1000 1 1"} {
 		args := words(request)
 		once := func() {
 			r.reply.Reset()

@@ -57,6 +57,7 @@ const (
 	ErrLFU             Error = "ERR An LFU maxmemory policy is selected, idle time not tracked. Please note that when switching between policies at runtime LRU and LFU data will take some time to adjust."
 	ErrLCSLenIdx       Error = "ERR If you want both the length and indexes, please just use IDX."
 	ErrLCSMemory       Error = "ERR Insufficient memory, transient memory for LCS exceeds proto-max-bulk-len"
+	ErrThrottleRate    Error = "ERR rate is out of range, must be at most 1000000 a second"
 	ErrLCSNotString    Error = "ERR The specified keys must contain string values"
 
 	// Streams.
@@ -130,6 +131,7 @@ const (
 	ErrZeroOrOne          Error = "ERR value is out of range, value must between 0 and 1"
 	ErrSlowlogCount       Error = "ERR count should be greater than or equal to -1"
 	ErrRateLimitCount     Error = "ERR count must be between 1 and 65536"
+	ErrTraceparent        Error = "ERR Invalid traceparent"
 	ErrRateLimitAddress   Error = "ERR Invalid IP address"
 )
 

@@ -178,6 +178,7 @@ func specialHandling() map[string]special {
 		"module|list":             {why: "harmless"},
 		"cluster":                 {why: "harmless"},
 		"ratelimit":               {why: "our own"},
+		"cl.throttle":             {why: "not in a Redis without modules"},
 	}
 }
 
