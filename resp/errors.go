@@ -131,7 +131,6 @@ const (
 	ErrZeroOrOne          Error = "ERR value is out of range, value must between 0 and 1"
 	ErrSlowlogCount       Error = "ERR count should be greater than or equal to -1"
 	ErrRateLimitCount     Error = "ERR count must be between 1 and 65536"
-	ErrTraceparent        Error = "ERR Invalid traceparent"
 	ErrRateLimitAddress   Error = "ERR Invalid IP address"
 )
 
