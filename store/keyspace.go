@@ -387,5 +387,7 @@ func (tx *Tx) SwapDB(a, b int) {
 			}
 		}
 	}
+	tx.touchLive(a)
+	tx.touchLive(b)
 	tx.changes = append(tx.changes, Change{DB: a, Effect: Flushed}, Change{DB: b, Effect: Flushed})
 }

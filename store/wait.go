@@ -128,7 +128,8 @@ func (s *Store) Waited() bool { return s.waits.Load() > 0 }
 func (s *Store) BlockedKeys() int64 { return s.blockedKeys.Load() }
 
 // touchLive marks the watches of a database whose keys exist: FLUSH* is about
-// to remove them, or SWAPDB exchanges them. Its shards must be held.
+// to remove them, or SWAPDB takes them away or has brought them. Its shards
+// must be held.
 func (tx *Tx) touchLive(db int) {
 	if !tx.store.Waited() {
 		return

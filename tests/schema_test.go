@@ -12,7 +12,11 @@ import (
 
 // schemaExceptions are replies that the published schemas, made for a newer
 // version, describe otherwise.
-var schemaExceptions = map[string]string{}
+var schemaExceptions = map[string]string{
+	"hello":                   "describes the reply of HELLO 3 alone",
+	"command|getkeys":         "calls the keys unique, which they are not: DEL a b a",
+	"command|getkeysandflags": "as command|getkeys",
+}
 
 // TestReplySchemas plays every script in both protocols and checks each reply
 // against the published schema of its command.
