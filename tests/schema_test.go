@@ -10,12 +10,19 @@ import (
 	"testing"
 )
 
-// schemaExceptions are replies that the published schemas, made for a newer
-// version, describe otherwise.
-var schemaExceptions = map[string]string{
-	"hello":                   "describes the reply of HELLO 3 alone",
-	"command|getkeys":         "calls the keys unique, which they are not: DEL a b a",
-	"command|getkeysandflags": "as command|getkeys",
+// schemaGaps are further schemas of replies that Redis gives, as the scripts
+// show, and the published schemas have forgotten.
+var schemaGaps = map[string]string{
+	"hello":                   `{"type": "object"}`, // after HELLO 2
+	"command|getkeys":         `{"type": "array"}`,  // DEL a b a: keys are not unique
+	"command|getkeysandflags": `{"type": "array"}`,
+	"object|refcount":         `{"type": "null"}`, // no such key
+	"object|idletime":         `{"type": "null"}`,
+	"object|freq":             `{"type": "null"}`,
+	"lmove":                   `{"type": "null"}`,  // no such list
+	"xrange":                  `{"type": "null"}`,  // COUNT 0
+	"xrevrange":               `{"type": "null"}`,  // COUNT 0
+	"ping":                    `{"type": "array"}`, // while subscribed
 }
 
 // TestReplySchemas plays every script in both protocols and checks each reply
@@ -54,11 +61,15 @@ func checkSchemas(t *testing.T, all map[string]*fact, s *script, sec *section, p
 		}
 		args, _ := splitArgs(st.text)
 		f := factOf(all, args)
-		if f == nil || f.Schema == nil || schemaExceptions[f.Name] != "" {
+		if f == nil || f.Schema == nil {
 			return nil
 		}
 		checked[f.Name] = true
-		if err := fits(f.Schema, v, proto); err != nil {
+		err := fits(f.Schema, v, proto)
+		if gap := schemaGaps[f.Name]; err != nil && gap != "" {
+			err = fits(json.RawMessage(gap), v, proto)
+		}
+		if err != nil {
 			return fmt.Errorf("%s: the reply does not fit the published schema: %w\n  %s", st.text, err, v.render())
 		}
 		return nil
