@@ -179,6 +179,7 @@ func objectTests() []familyTest {
 		{"pub/sub", func(t *testing.T, s *Server, c *client) {
 			sub := connect(t, s)
 			sub.do("SUBSCRIBE", "news")
+			sub.do("SUBSCRIBE", "quiet")
 			sub.do("PSUBSCRIBE", "n*")
 			c.do("PUBLISH", "news", "1")
 			c.do("PUBLISH", "news", "2")
@@ -186,14 +187,15 @@ func objectTests() []familyTest {
 			c.do("SPUBLISH", "shard", "1")
 			c.do("PUBLISH", "news")
 		}, map[string]float64{
-			pubsubOp("subscribe", "success"): 1, pubsubOp("psubscribe", "success"): 1,
+			pubsubOp("subscribe", "success"): 2, pubsubOp("psubscribe", "success"): 1,
 			pubsubOp("publish", "success"): 3, pubsubOp("publish", "error"): 1, pubsubOp("spublish", "success"): 1,
 			`synap_pubsub_messages_total{topic="news"}`:        2,
 			`synap_pubsub_messages_total{topic="elsewhere"}`:   1,
 			`synap_pubsub_messages_total{topic="shard"}`:       1,
 			`synap_pubsub_subscriptions{topic="news"}`:         1,
+			`synap_pubsub_subscriptions{topic="quiet"}`:        1,
 			`synap_connections{door="tcp",state="subscribed"}`: 1,
-			`redis_pubsub_channels`:                            1,
+			`redis_pubsub_channels`:                            2,
 			`redis_pubsub_patterns`:                            1,
 		}},
 	}

@@ -143,6 +143,7 @@ func (x *Session) subscribe(c *command.Ctx, word string, kind topicKind) {
 	s := x.subscriber()
 	for _, name := range c.Args[1:] {
 		s.subscribe(kind, name)
+		x.srv.noteTopic(kind, name)
 		confirm(c.Reply, word, name, s, kind)
 	}
 }

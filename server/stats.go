@@ -150,6 +150,13 @@ func anyGlob(patterns []string) func([]byte) bool {
 	}
 }
 
+// noteTopic lets a topic have its series as soon as somebody listens to it.
+func (s *Server) noteTopic(kind topicKind, name []byte) {
+	if kind != patternTopic {
+		s.objects.RecordMessage(name, 0)
+	}
+}
+
 // ready returns why the server should get no traffic, or nil.
 func (s *Server) ready() error {
 	if s.draining.Load() {
