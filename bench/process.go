@@ -2,6 +2,7 @@ package main
 
 import (
 	"bufio"
+	"bytes"
 	"errors"
 	"fmt"
 	"net"
@@ -43,7 +44,8 @@ func start(binary string, args []string) (*process, error) {
 	}
 	args = append(args, "--port", port, "--bind", "127.0.0.1", "--dir", dir, "--maxclients", "12000", "--loglevel", "warning")
 	p := &process{cmd: exec.Command(binary, args...), addr: addr, port: port, dir: dir}
-	p.cmd.Stderr = os.Stderr
+	var said bytes.Buffer
+	p.cmd.Stderr = &said
 	if err := p.cmd.Start(); err != nil {
 		return nil, err
 	}
@@ -55,7 +57,7 @@ func start(binary string, args []string) (*process, error) {
 		time.Sleep(5 * time.Millisecond)
 	}
 	p.stop()
-	return nil, fmt.Errorf("%s does not listen on %s", binary, addr)
+	return nil, fmt.Errorf("%s does not listen on %s: %s", binary, addr, said.Bytes())
 }
 
 func (p *process) stop() {
