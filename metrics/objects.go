@@ -85,7 +85,6 @@ const (
 	maxLabel     = 128 // longer names are only counted under _other
 	rowsPerLabel = 4   // rows of a table for each label value shown
 	sampled      = 12  // rows looked at to find one to give up
-	patience     = 16  // names without a row are turned away so often before a row is given up
 )
 
 // Objects counts by names that clients choose, in bounded memory. Each family
@@ -250,29 +249,29 @@ type row struct {
 // words returns the counters to add to for one operation of a name: its row's
 // or those of _other.
 func (t *table) words(o *Objects, f Family, name []byte, h uint64, op int) []uint64 {
-	width := familyWords[f]
 	r := t.find(name, h)
 	if r < 0 {
-		r = t.enter(o, f, name, h)
-	}
-	from := op * width
-	if r < 0 {
-		t.folded++
-		if len(t.other) < from+width {
-			t.other = append(t.other, make([]uint64, from+width-len(t.other))...)
+		if r = t.enter(o, f, name, h); r < 0 {
+			t.folded++
+			return cells(&t.other, f, op)
 		}
-		return t.other[from : from+width]
 	}
-	row := &t.rows[r]
 	if t.ranks[r] != math.MaxUint32 {
 		t.ranks[r]++
 	}
-	if len(row.words) < from+width {
-		grown := make([]uint64, from+width)
-		copy(grown, row.words)
-		row.words = grown
+	return cells(&t.rows[r].words, f, op)
+}
+
+// cells returns the words of one operation, which grow when it is first used.
+func cells(all *[]uint64, f Family, op int) []uint64 {
+	width := familyWords[f]
+	from, to := op*width, (op+1)*width
+	if to > len(*all) {
+		grown := make([]uint64, to)
+		copy(grown, *all)
+		*all = grown
 	}
-	return row.words[from : from+width]
+	return (*all)[from:to:to]
 }
 
 func (t *table) find(name []byte, h uint64) int {
@@ -303,7 +302,8 @@ func (t *table) enter(o *Objects, f Family, name []byte, h uint64) int {
 	}
 	if len(t.rows) >= int(o.limit.Load())*rowsPerLabel {
 		allowed := o.allow[f].Load()
-		if !t.win(f, allowed, name) {
+		first := allowed != nil && (*allowed)(name)
+		if !first && !t.lucky() || !t.win(f, allowed, first) {
 			return -1
 		}
 	}
@@ -316,13 +316,15 @@ func (t *table) enter(o *Objects, f Family, name []byte, h uint64) int {
 	return len(t.rows) - 1
 }
 
-// win gives up the least used of a few rows, always for a name on the
-// allow-list, else with probability 1/(patience × (that row's use + 1)).
-func (t *table) win(f Family, allowed *func([]byte) bool, name []byte) bool {
-	first := allowed != nil && (*allowed)(name)
-	if !first && t.random()%patience != 0 {
-		return false
-	}
+// lucky is true one time in 16: a name that comes once costs no more than this.
+func (t *table) lucky() bool {
+	t.rnd = t.rnd*6364136223846793005 + 1442695040888963407 // Knuth's MMIX generator: its upper bits are good
+	return t.rnd>>60 == 0
+}
+
+// win gives up the least used of a few rows, for a name on the allow-list
+// always, else with probability 1/(that row's use + 1).
+func (t *table) win(f Family, allowed *func([]byte) bool, first bool) bool {
 	least, rank := -1, uint32(math.MaxUint32)
 	x := t.random()
 	for range sampled {
@@ -341,11 +343,8 @@ func (t *table) win(f Family, allowed *func([]byte) bool, name []byte) bool {
 }
 
 func (t *table) random() uint64 {
-	t.rnd += 0x9E3779B97F4A7C15 // splitmix64
-	z := t.rnd
-	z = (z ^ z>>30) * 0xBF58476D1CE4E5B9
-	z = (z ^ z>>27) * 0x94D049BB133111EB
-	return z ^ z>>31
+	t.lucky()
+	return t.rnd ^ t.rnd>>32
 }
 
 // grow doubles the index; rows keep their places.
