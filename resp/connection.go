@@ -29,6 +29,7 @@ const (
 	smallTail    = 4 << 10
 	readsPerTurn = 4
 	lentSize     = 8 << 10 // output buffers lent to sessions
+	largestSpare = 1 << 20 // the largest output buffer that is kept to be lent again
 	turnOutput   = 1 << 20 // bytes written for one session before others get their turn
 )
 

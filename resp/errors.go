@@ -132,6 +132,7 @@ const (
 	ErrSlowlogCount       Error = "ERR count should be greater than or equal to -1"
 	ErrRateLimitCount     Error = "ERR count must be between 1 and 65536"
 	ErrRateLimitAddress   Error = "ERR Invalid IP address"
+	ErrTraceparent        Error = "ERR traceparent must be empty or of the form 00-<32 hex digits>-<16 hex digits>-<2 hex digits>, in lower case and not all zero"
 )
 
 // Denied is sent to a peer that protected mode refuses.

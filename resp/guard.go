@@ -675,7 +675,7 @@ func (g *guard) flush() bool {
 	for g.out.Len() > 0 {
 		owed := g.out.Bytes()
 		n, err := g.conn.Write(owed[:min(len(owed), writeChunk)])
-		g.out.Consume(n)
+		g.out.sent(n)
 		g.door.output.Add(int64(n))
 		if err == nil {
 			continue
@@ -702,7 +702,7 @@ func (g *guard) lend() {
 
 func (g *guard) reclaim() {
 	if g.lent != nil {
-		if cap(g.out.buf) >= lentSize {
+		if n := cap(g.out.buf); n >= lentSize && n <= largestSpare {
 			*g.lent = g.out.buf[:0]
 			g.door.outputs.Put(g.lent)
 		}

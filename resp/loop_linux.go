@@ -30,6 +30,7 @@ type loop struct {
 	backlog  []*loopConn // have input that no event announces
 	resumed  []*loopConn // the backlog being worked off
 	spare    [][]byte    // output buffers lent to sessions while they have output
+	spareSum int         // bytes of spare
 	events   []unix.EpollEvent
 	batch    bool // between BatchStart and BatchEnd
 	draining bool
@@ -67,6 +68,7 @@ const (
 	maxEvents    = 512
 	maxJoins     = 64 // new connections a turn
 	spareBuffers = 128
+	spareBudget  = 16 << 20 // bytes of all spare buffers: 50 clients that read long lists
 )
 
 func newLoop(index int, door *LoopDoor) (*loop, error) {
@@ -460,6 +462,7 @@ func (l *loop) lend(r *Reply) {
 	if n := len(l.spare); n > 0 {
 		r.buf = l.spare[n-1]
 		l.spare = l.spare[:n-1]
+		l.spareSum -= cap(r.buf)
 		return
 	}
 	r.buf = make([]byte, 0, lentSize)
@@ -469,8 +472,10 @@ func (l *loop) reclaim(r *Reply) {
 	if cap(r.buf) == 0 {
 		return
 	}
-	if cap(r.buf) >= lentSize && len(l.spare) < spareBuffers {
+	n := cap(r.buf)
+	if n >= lentSize && n <= largestSpare && len(l.spare) < spareBuffers && l.spareSum+n <= spareBudget {
 		l.spare = append(l.spare, r.buf[:0])
+		l.spareSum += n
 	}
 	r.buf = nil
 }

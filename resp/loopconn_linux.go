@@ -332,7 +332,7 @@ func (c *loopConn) flush() {
 
 func (c *loopConn) consume(n int) {
 	c.loop.output += int64(n)
-	c.out.Consume(n)
+	c.out.sent(n)
 }
 
 // wait asks for EPOLLOUT and starts the write deadline anew if bytes went out.

@@ -285,12 +285,17 @@ const keptBuffer = 64 << 10
 // Consume forgets the first n bytes owed. What is left moves to the front once
 // it is the smaller part, so a peer that never quite catches up costs no memory.
 func (r *Reply) Consume(n int) {
+	r.sent(n)
+	if len(r.buf) == 0 && cap(r.buf) > keptBuffer {
+		r.buf = nil
+	}
+}
+
+// sent is Consume for a door, which reclaims the drained buffer itself.
+func (r *Reply) sent(n int) {
 	r.off += n
 	switch left := len(r.buf) - r.off; {
 	case left == 0:
-		if cap(r.buf) > keptBuffer {
-			r.buf = nil
-		}
 		r.buf, r.off = r.buf[:0], 0
 	case r.off > keptBuffer && left < r.off:
 		copy(r.buf, r.buf[r.off:])
