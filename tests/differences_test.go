@@ -12,6 +12,9 @@ var deliberateDifferences = []struct {
 		cut, _, found := strings.Cut(ours.text, "\x00")
 		return found && ours.isError() && theirs.isError() && strings.HasPrefix(theirs.text, cut)
 	}},
+	{"COMMAND GETKEYS reads counts strictly", func(args []string, ours, theirs value) bool {
+		return strings.EqualFold(args[0], "COMMAND") && ours.text == "ERR Invalid arguments specified for command" && !theirs.isError()
+	}},
 	{"timeouts-out-of-range", func(_ []string, ours, theirs value) bool {
 		return theirs.text == "ERR timeout is negative" && ours.text == "ERR timeout is out of range"
 	}},

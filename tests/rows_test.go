@@ -27,9 +27,10 @@ func commandTable(t testing.TB) *command.Table {
 
 // ownCommands exist in Synap alone, or are newer than the published facts.
 var ownCommands = map[string]string{
-	"ratelimit":       "Synap's own: the limiter seen from a client",
-	"cl.throttle":     "redis-cell's, a module of Redis",
-	"client|no-touch": "Redis 7.2",
+	"ratelimit":          "Synap's own: the limiter seen from a client",
+	"client|traceparent": "Synap's own: the cause of the next command",
+	"cl.throttle":        "redis-cell's, a module of Redis",
+	"client|no-touch":    "Redis 7.2",
 }
 
 // rowDiffers says why a row's fact is not the published one. A line that no

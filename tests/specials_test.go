@@ -150,6 +150,7 @@ func specialHandling() map[string]special {
 		"client|no-evict":         {why: "harmless", args: fixedArgs("ON", "OFF", "FOO", "")},
 		"client|no-touch":         {why: "newer than 7.0", compare: byKind},
 		"client|setinfo":          {why: "newer than 7.0", compare: byKind},
+		"client|traceparent":      {why: "our own"},
 		"client|setname":          {why: "stays with the connection", alone: true},
 		"client|getname":          {why: "reads the connection's state", alone: true},
 		"hello":                   {why: "changes the connection's protocol; reports versions", args: helloArgs, compare: byShape, alone: true},
