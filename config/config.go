@@ -90,6 +90,7 @@ type Config struct {
 
 	RateLimit RateLimit
 	Metrics   Metrics
+	Tracing   Tracing
 
 	// MemoryAllowed is what the process may use: the cgroup's limit, else the
 	// host's memory. Not an option; percentages refer to it.
@@ -141,6 +142,14 @@ type Metrics struct {
 	AllowRooms     []string
 	AllowTopics    []string
 	AllowEvents    []string
+}
+
+// Tracing holds the tracing section.
+type Tracing struct {
+	Endpoint    string // URL; empty = off
+	SampleRatio float64
+	ServiceName string
+	QueueSize   int // spans
 }
 
 // ClientsMemory returns the bytes that all clients' buffers may hold together

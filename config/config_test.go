@@ -91,6 +91,7 @@ var busyArgs = []string{
 	"--latency-tracking", "no", "--latency-tracking-info-percentiles", "50 99.999", "--http-port", "0", "--http-bind", "::1", "--http-pprof", "yes",
 	"--http-max-connections", "7", "--http-timeout", "8", "--metrics-redis-names", "no", "--metrics-max-label-values", "9", "--metrics-list-queues", "q:*",
 	"--metrics-system-interval", "5", "--metrics-allow-queues", "a* b?", "--metrics-allow-rooms", "r", "--metrics-allow-topics", "t", "--metrics-allow-event-types", "e",
+	"--tracing-endpoint", "https://collector:4318/traces", "--tracing-sample-ratio", "0.25", "--tracing-service-name", "cache", "--tracing-queue-size", "10",
 	"--rate-limit-enabled", "yes", "--rate-limit-requests-per-second", "0.5", "--rate-limit-burst-size", "3", "--rate-limit-action", "close", "--rate-limit-dry-run", "yes",
 	"--rate-limit-exempt", "127.0.0.0/8", "--rate-limit-ipv6-prefix", "48", "--rate-limit-connections-per-second", "4", "--rate-limit-max-connections", "5",
 	"--rate-limit-auth-failures-per-minute", "6", "--rate-limit-error-prefix", "BUSY", "--rate-limit-cost-by-size", "yes",

@@ -4,6 +4,7 @@ import (
 	"fmt"
 	"math"
 	"net/netip"
+	"net/url"
 	"regexp"
 	"slices"
 	"strings"
@@ -56,6 +57,7 @@ var groups = []Group{
 	{"Server", serverOptions()},
 	{"Watching", watchOptions()},
 	{"Side port and metrics", sideOptions()},
+	{"Tracing", tracingOptions()},
 	{"Rate limit by address", rateLimitOptions()},
 }
 
@@ -264,6 +266,37 @@ func sideOptions() []*Option {
 		allow("topics", "topics", func(c *Config) *[]string { return &c.Metrics.AllowTopics }),
 		allow("event types", "event-types", func(c *Config) *[]string { return &c.Metrics.AllowEvents }),
 	}
+}
+
+func tracingOptions() []*Option {
+	return []*Option{
+		{"tracing-endpoint", "tracing.endpoint", "", Fixed, "OpenTelemetry collector that gets the spans, by OTLP over HTTP; empty = no tracing",
+			text{at: func(c *Config) *string { return &c.Tracing.Endpoint }, what: "URL such as http://127.0.0.1:4318", check: collectorURL}},
+		{"tracing-sample-ratio", "tracing.sample_ratio", "0.01", Live, "share of the commands that become spans; those of the slow log always do",
+			real{at: func(c *Config) *float64 { return &c.Tracing.SampleRatio }, max: 1}},
+		{"tracing-service-name", "tracing.service_name", "synap", Fixed, "service that the spans belong to",
+			text{at: func(c *Config) *string { return &c.Tracing.ServiceName }, what: "text", check: notEmpty}},
+		{"tracing-queue-size", "tracing.queue_size", "4096", Fixed, "spans that may wait for the collector; more are dropped and counted",
+			number[int]{at: func(c *Config) *int { return &c.Tracing.QueueSize }, min: 1, max: 1 << 20}},
+	}
+}
+
+// collectorURL refuses what no span could be sent to. A password has no place
+// in it: CONFIG GET shows the option.
+func collectorURL(s string) error {
+	u, err := url.Parse(s)
+	if s != "" && (err != nil || u.Scheme != "http" && u.Scheme != "https" || u.Hostname() == "" ||
+		u.User != nil || u.RawQuery != "" || u.Fragment != "") {
+		return reason("argument must be empty or an http or https URL of host, port and path")
+	}
+	return nil
+}
+
+func notEmpty(s string) error {
+	if s == "" {
+		return reason("argument must not be empty")
+	}
+	return nil
 }
 
 func rateLimitOptions() []*Option {

@@ -50,6 +50,7 @@ func (c *collector) Collect(ch chan<- prometheus.Metric) {
 	c.clients(e, &s)
 	c.totals(e, &s)
 	c.limits(e, &s)
+	c.traces(e, &s.Trace)
 	if c.m.o.RedisNames == nil || c.m.o.RedisNames() {
 		c.r.collect(e, &s)
 		c.r.streams(e, rooms, gauges)
@@ -369,6 +370,12 @@ func (c *collector) limits(e *emitter, s *Stats) {
 	e.ch <- h
 	e.value(c.f.limitBuckets, float64(l.Buckets))
 	e.count(c.f.limitOverflow, l.Overflow)
+}
+
+func (c *collector) traces(e *emitter, s *TraceStats) {
+	e.count(c.f.traceExported, s.Exported)
+	e.count(c.f.traceDropped, s.Dropped, "queue_full")
+	e.count(c.f.traceDropped, s.Failed, "export_failed")
 }
 
 // label makes a word that came from elsewhere a valid label value.

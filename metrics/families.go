@@ -63,6 +63,8 @@ type familyTable struct {
 	errors, slowlog, panics, labelsDropped, memory, maxMemory   *desc
 
 	limitDecisions, limitDelay, limitBuckets, limitOverflow *desc
+
+	traceExported, traceDropped *desc
 }
 
 func newFamilies() *familyTable {
@@ -142,6 +144,8 @@ func (f *familyTable) operators() {
 	f.limitDelay = histogramDesc("synap_ratelimit_delay_seconds", "Time that clients were held back by action delay.")
 	f.limitBuckets = gaugeDesc("synap_ratelimit_buckets", "Addresses connected or seen within five minutes.")
 	f.limitOverflow = counterDesc("synap_ratelimit_overflow_total", "Times an address found the table full and shared the overflow bucket.")
+	f.traceExported = counterDesc("synap_trace_spans_exported_total", "Spans that the collector took.")
+	f.traceDropped = counterDesc("synap_trace_spans_dropped_total", "Spans lost: the queue was full, or the collector did not take them.", "reason")
 }
 
 // all lists the families in order.
@@ -160,6 +164,7 @@ func (f *familyTable) all() []*desc {
 		f.netIn, f.netOut, f.hits, f.misses, f.expired, f.evicted, f.blocked,
 		f.errors, f.slowlog, f.panics, f.labelsDropped, f.memory, f.maxMemory,
 		f.limitDecisions, f.limitDelay, f.limitBuckets, f.limitOverflow,
+		f.traceExported, f.traceDropped,
 	}
 }
 

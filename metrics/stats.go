@@ -18,6 +18,7 @@ type Stats struct {
 	Process     ProcessStats
 	Limiter     LimiterStats
 	Slowlog     SlowlogStats
+	Trace       TraceStats
 }
 
 // ServerStats does not change while the server runs, but for Now.

@@ -65,6 +65,7 @@ func clientContainer() Row {
 		row("pause", "timeout [WRITE | ALL]", "3.0.0", "Lets clients wait for a number of milliseconds.", -3, command.Admin, clientPause),
 		row("reply", "<ON | OFF | SKIP>", "3.2.0", "Switches replies off and on.", 3, 0, clientReply),
 		setInfo, setName,
+		row("traceparent", "traceparent", "1.0.0", "Names the span that causes the next command (W3C Trace Context); an empty text names none.", 3, command.OwnGrouping, clientTraceparent),
 		row("trackinginfo", "", "6.2.0", "Tells about server-assisted caching of this connection.", 2, 0, clientTrackingInfo),
 		unblock, unpause,
 	)

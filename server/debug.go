@@ -87,6 +87,9 @@ func debugSleep(x *Session, c *command.Ctx, args [][]byte) {
 	cmd, words := x.srv.table.Lookup(c.Args[0]), copyArgs(c.Args)
 	x.park(parkSleep, resp.Monotonic()+int64(wait), func() resp.Next {
 		x.srv.noteSlow(x, cmd, words, int64(wait), x.srv.now().UnixNano())
+		if x.srv.tracer != nil {
+			x.srv.traceSlept(x, cmd, wait)
+		}
 		x.out.OK()
 		return x.next()
 	})

@@ -29,6 +29,8 @@ type worker struct {
 	seq   uint64           // of the newest unit of this request, 0 = none
 	whole bool             // the unit ends with EXEC, not with this command
 	retry bool             // the command being called was blocked before
+
+	innerErrors int // error replies of commands inside EXEC, which are counted as theirs alone
 }
 
 type readyKey struct {
@@ -84,7 +86,8 @@ func (x *Session) execute(w *worker, cmd *command.Command, args [][]byte) resp.N
 	if len(w.ready) > 0 {
 		s.serveReady(w)
 	}
-	s.account(w, &w.ctx, x, cmd, args, &x.out, errs)
+	s.account(w, &w.ctx, x, cmd, args, &x.out, errs+w.innerErrors)
+	w.innerErrors = 0
 	w.tx.Unlock()
 	if x.bucket != nil && s.limiter.CostsBySize() {
 		x.bucket.ChargeElements(w.last, x.out.Elements()-elements)
@@ -111,6 +114,9 @@ func (s *Server) account(w *worker, ctx *command.Ctx, x *Session, cmd *command.C
 	}
 	if s.objectOps[cmd.ID] {
 		s.recordObjects(w, ctx, cmd, args, took, failed)
+	}
+	if s.tracer != nil {
+		s.trace(w, x, cmd, args, took, failure(reply, errs))
 	}
 	if took >= s.slow.threshold.Load() || took >= s.latency.threshold.Load() {
 		s.noteSlow(x, cmd, args, took, end+w.wall)

@@ -89,6 +89,7 @@ type blocked struct {
 	since    int64
 	bytes    int64       // of args and keys, estimated
 	missed   atomic.Bool // somebody found it claimed and went on; see claim
+	served   bool        // of whoever has claimed it, then of the session's loop
 }
 
 // claim wins the waiter for serving. When another has claimed it, it leaves a
@@ -161,7 +162,7 @@ func (x *Session) block(w *worker, cmd *command.Command, args [][]byte, ask *com
 			x.park(parkBlock, 0, func() resp.Next { return resp.Parked })
 			return resp.Parked
 		}
-		return x.blockEnded(b, b.timeOut)
+		return x.gaveUp(b, b.timeOut)
 	})
 	return resp.Parked
 }
@@ -180,7 +181,7 @@ func (x *Session) endBlock(answer func(*resp.Reply)) bool {
 	if answer == nil {
 		answer = b.timeOut
 	}
-	x.conn.Post(func() { x.goOn(x.blockEnded(b, answer)) })
+	x.conn.Post(func() { x.goOn(x.gaveUp(b, answer)) })
 	return true
 }
 
@@ -191,8 +192,28 @@ func (x *Session) blockEnded(b *blocked, answer func(*resp.Reply)) resp.Next {
 	}
 	x.unregister(b)
 	x.parked = nil
+	errs := x.out.Errors()
 	answer(&x.out)
+	if x.srv.tracer != nil && !b.served {
+		x.srv.traceUnserved(x, b, failure(&x.out, errs))
+	}
 	return x.next()
+}
+
+// gaveUp ends a wait that nobody served, and counts the command.
+func (x *Session) gaveUp(b *blocked, answer func(*resp.Reply)) resp.Next {
+	if x.blocked.Load() != b {
+		return resp.Parked
+	}
+	w := x.worker()
+	defer x.giveBack(w)
+	w.last = w.watch.Now()
+	errs := x.out.Errors()
+	next := x.blockEnded(b, answer)
+	w.inner.Reset()
+	w.inner.Count(0)
+	x.srv.account(w, &w.inner, x, b.cmd, b.args, &x.out, errs)
+	return next
 }
 
 // unregister takes a waiter that was left or served out of its keys' queues.
@@ -295,6 +316,7 @@ func (s *Server) serve(w *worker, b *blocked) bool {
 		return false
 	}
 	s.account(w, &w.inner, x, b.cmd, b.args, &reply, 0)
+	b.served = true
 	seq := w.seq
 	x.conn.Post(func() {
 		x.gate = max(x.gate, seq)
@@ -316,7 +338,7 @@ func (x *Session) recheck(b *blocked) {
 		return
 	}
 	if b.deadline != 0 && resp.Monotonic() >= b.deadline && b.leave() {
-		x.goOn(x.blockEnded(b, b.timeOut))
+		x.goOn(x.gaveUp(b, b.timeOut))
 		return
 	}
 	w := x.worker()

@@ -146,6 +146,9 @@ func New(o Options) (*Server, error) {
 	}
 	s.commands = metrics.NewCommands(s.commandInfos(), s.loopCount())
 	s.observe()
+	if err := s.openTracer(o.Config); err != nil {
+		return nil, err
+	}
 	for i := range s.loopCount() {
 		s.loops = append(s.loops, s.newWorker(i))
 	}
@@ -238,6 +241,9 @@ func (s *Server) Start() error {
 		s.closeDoors()
 		return err
 	}
+	if s.tracer != nil {
+		s.tracer.Start()
+	}
 	for _, d := range s.doors {
 		s.nodes.Add(1)
 		go func() {
@@ -324,6 +330,9 @@ func (s *Server) shutdown(ctx context.Context) error {
 	close(s.stopCron)
 	if err := s.closeSidePort(ctx); err != nil {
 		errs = append(errs, err)
+	}
+	if s.tracer != nil {
+		s.tracer.Shutdown(ctx)
 	}
 	s.nodes.Wait()
 	s.log.Info("bye")

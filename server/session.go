@@ -6,6 +6,7 @@ import (
 
 	"synap/command"
 	"synap/limiter"
+	"synap/metrics"
 	"synap/resp"
 	"synap/store"
 )
@@ -49,6 +50,8 @@ type Session struct {
 	input      int // bytes the door holds for us
 	limits     *resp.Limits
 	birth      int64 // Monotonic at open
+
+	traceparent *metrics.TraceParent // cause of the next command; nil: none
 
 	blocked      atomic.Pointer[blocked]
 	gate         uint64                     // sequence of the newest log unit that the output depends on
@@ -334,6 +337,9 @@ func (x *Session) refuse(w *worker, cmd *command.Command, e resp.Error) resp.Nex
 		row = cmd.ID
 	}
 	x.srv.commands.Reject(w.loop, row)
+	if x.srv.tracer != nil {
+		x.srv.traceRefused(w, x, cmd, e.Prefix())
+	}
 	return x.next()
 }
 

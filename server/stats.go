@@ -30,6 +30,7 @@ type observer struct {
 	objects   *metrics.Objects
 	metrics   *metrics.Metrics
 	host      *metrics.Host
+	tracer    *metrics.Tracer // nil: tracing is off
 	sides     []net.Listener
 	system    string // of INFO's os field
 	program   string
@@ -129,6 +130,9 @@ func (s *Server) observeConfig(c *config.Config) {
 		s.objects.SetListQueues(anyGlob([]string{m.ListQueues}))
 	}
 	s.host.SetInterval(m.SystemInterval)
+	if s.tracer != nil {
+		s.tracer.SetRatio(c.Tracing.SampleRatio)
+	}
 }
 
 // anyGlob matches names against patterns; nil if there are none.
@@ -258,7 +262,7 @@ func (s *Server) recordObject(w *worker, ctx *command.Ctx, op metrics.ObjectOp, 
 		s.objects.RecordListOp(key, metrics.QueueConsume, n, took, failed)
 	case metrics.ListMove:
 		s.objects.RecordListOp(key, metrics.QueueConsume, n, took, failed)
-		if !failed && len(w.keys) > 1 { // as it has, being no command of one key
+		if !failed && n > 0 && len(w.keys) > 1 { // as it has, being no command of one key
 			s.objects.RecordListOp(args[w.keys[1].Index], metrics.QueuePublish, n, took, false)
 		}
 	default:
@@ -443,6 +447,7 @@ func (s *Server) statsIn(tx *store.Tx) metrics.Stats {
 		Process:  s.host.Stats(time.Now()),
 		Limiter:  s.limiterStats(),
 		Slowlog:  metrics.SlowlogStats{Length: s.slow.len(), LastID: -1},
+		Trace:    s.tracer.Stats(),
 	}
 	if newest := s.slow.newest(1); len(newest) > 0 {
 		st.Slowlog.Last, st.Slowlog.LastID = newest[0].took, newest[0].id
@@ -492,15 +497,20 @@ func (s *Server) clientStats(cfg *config.Config) metrics.ClientStats {
 	return c
 }
 
-// addTo counts a session by its door and state.
-func (x *Session) addTo(c *metrics.ClientStats, states map[[2]string]int64) {
-	door, state := "tcp", "active"
+// doorKind is the door that the session came through, as the metrics call it.
+func (x *Session) doorKind() string {
 	switch {
 	case x.conn.Unix():
-		door = "unix"
+		return "unix"
 	case x.conn.TLS():
-		door = "tls"
+		return "tls"
 	}
+	return "tcp"
+}
+
+// addTo counts a session by its door and state.
+func (x *Session) addTo(c *metrics.ClientStats, states map[[2]string]int64) {
+	door, state := x.doorKind(), "active"
 	sub := x.subscription.Load()
 	switch {
 	case x.blocked.Load() != nil:
