@@ -258,10 +258,9 @@ func TestSpansOfBlockedCommands(t *testing.T) {
 			t.Error(got)
 		}
 		waiting.do("SET", "k", "v") // nothing is left of the parent
-		timedOut := blocked("BLPOP", "q", "0.001")
-		if got := timedOut.read(); got != "nil" {
-			t.Error(got)
-		}
+		timedOut := connect(t, s)
+		timedOut.want("+OK", "CLIENT", "TRACEPARENT", sampled)
+		timedOut.want("nil", "BLPOP", "q", "0.001")
 		timedOut.do("SET", "k", "v")
 		unblocked := blocked("BRPOP", "q", "0")
 		c.want(":1", "CLIENT", "UNBLOCK", fmt.Sprint(sessionID(s, "brpop")), "ERROR")
@@ -391,6 +390,22 @@ func TestHangingCollector(t *testing.T) {
 	if v := scrape(t, s)[dropped]; v > float64(sent) {
 		t.Errorf("%v of %d spans were dropped", v, sent)
 	}
+}
+
+// A collector that refuses costs spans, too; they are counted apart.
+func TestRefusingCollector(t *testing.T) {
+	refuse := httptest.NewServer(http.NotFoundHandler())
+	t.Cleanup(refuse.Close)
+	s := startServer(t, func(c *config.Config) { c.Tracing.Endpoint, c.Tracing.SampleRatio = refuse.URL, 1 })
+	c := connect(t, s)
+	for range 3 {
+		c.want("+PONG", "PING")
+	}
+	eventually(t, "failures", func() bool {
+		got := scrape(t, s)
+		return got[`synap_trace_spans_dropped_total{reason="export_failed"}`] == 3 &&
+			got[`synap_trace_spans_dropped_total{reason="queue_full"}`] == 0 && got["synap_trace_spans_exported_total"] == 0
+	})
 }
 
 // Without an endpoint there is no tracer; CLIENT TRACEPARENT checks its value
