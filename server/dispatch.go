@@ -60,14 +60,20 @@ func (w *worker) reset(s *Server) {
 func (w *worker) now() int64 { return w.last + w.wall }
 
 // BatchStart implements resp.Handler.
-func (s *Server) BatchStart(loop int) {
-	if loop != resp.NoLoop { // there each request begins on a worker of its own
+func (s *Server) BatchStart(loop int, x resp.Session) {
+	if loop != resp.NoLoop {
 		s.loops[loop].begin(s)
+	} else if x, ok := x.(*Session); ok {
+		x.own = x.worker()
 	}
 }
 
 // BatchEnd implements resp.Handler: the log gets its bytes before replies go.
-func (s *Server) BatchEnd(loop int) {
+func (s *Server) BatchEnd(loop int, x resp.Session) {
+	if x, ok := x.(*Session); ok {
+		s.spare.Put(x.own)
+		x.own = nil
+	}
 	if s.journal != nil {
 		s.journal.Flush()
 	}
@@ -202,11 +208,17 @@ func (s *Server) commit(w *worker, ctx *command.Ctx, args [][]byte, db int, chan
 		}
 		w.tx.Use(c.DB)
 		w.tx.TouchWatches(c.Key)
-		if c.Effect <= store.Overwritten && len(w.tx.Waiters(c.Key)) > 0 {
+		if c.Effect <= store.Overwritten && !removal(c) && len(w.tx.Waiters(c.Key)) > 0 {
 			w.ready = append(w.ready, readyKey{c.DB, string(c.Key)})
 		}
 	}
 	w.tx.Use(db)
+}
+
+// removal tells whether a change only took entries from a stream: nobody waits
+// for that.
+func removal(c *store.Change) bool {
+	return c.Kind == store.KindStream && c.Effect == store.Changed && (c.Event == "xdel" || c.Event == "xtrim")
 }
 
 // readyAfterSwap looks at the waiters of a database whose contents were

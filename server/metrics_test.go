@@ -151,6 +151,26 @@ func objectTests() []familyTest {
 			queueOp("jobs", "publish", "success"): 2, queueOp("jobs", "consume", "success"): 1,
 			queueOp("other", "consume", "success"): 0, `synap_queue_depth{queue="jobs"}`: 1,
 		}},
+		{"a consumer in vain", run("BLPOP jobs 0.001", "LMOVE nothing jobs LEFT LEFT"), map[string]float64{
+			`synap_commands_total{command="blpop",status="success"}`:                         1,
+			`synap_queue_operation_duration_seconds_count{operation="consume",queue="jobs"}`: 1,
+			`synap_queue_operation_duration_seconds_count{operation="publish",queue="jobs"}`: 0,
+			queueOp("jobs", "consume", "success"): 0,
+		}},
+		{"errors inside EXEC", run("SET s x", "MULTI", "LPUSH s 1", "INCR s", "EXEC"), map[string]float64{
+			`synap_commands_total{command="exec",status="success"}`: 1, `synap_commands_total{command="exec",status="error"}`: 0,
+			`synap_errors_total{prefix="WRONGTYPE"}`: 1, `synap_errors_total{prefix="ERR"}`: 1, queueOp("s", "publish", "error"): 1,
+		}},
+		{"a reader that an XDEL does not wake", func(t *testing.T, s *Server, c *client) {
+			c.do("XADD", "r", "1-1", "a", "b")
+			waiting := connect(t, s)
+			waiting.send("XREAD", "BLOCK", "0", "STREAMS", "r", "$")
+			eventually(t, "blocked", func() bool { return s.counters.blocked.Load() == 1 })
+			c.do("XDEL", "r", "1-1")
+			c.do("XTRIM", "r", "MAXLEN", "0")
+			c.do("XADD", "r", "MAXLEN", "1", "2-1", "a", "b")
+			waiting.read()
+		}, map[string]float64{`synap_keyspace_hits_total`: 2, roomOp("r", "consume", "success"): 1}},
 		{"one name in two databases", run("LPUSH q a", "SELECT 5", "LPUSH q a b"), map[string]float64{
 			queueOp("q", "publish", "success"): 3, `synap_queue_depth{queue="q"}`: 3,
 		}},

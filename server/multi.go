@@ -275,6 +275,7 @@ func (x *Session) runTransaction(w *worker, m *transaction, reply *resp.Reply) {
 			b.Refuse(reply)
 		}
 		s.account(w, &w.inner, x, q.cmd, q.args, reply, errs)
+		w.innerErrors += reply.Errors() - errs
 	}
 	w.whole = false
 	if s.journal != nil {

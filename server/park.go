@@ -205,14 +205,22 @@ func (x *Session) gaveUp(b *blocked, answer func(*resp.Reply)) resp.Next {
 	if x.blocked.Load() != b {
 		return resp.Parked
 	}
-	w := x.worker()
-	defer x.giveBack(w)
-	w.last = w.watch.Now()
+	s := x.srv
+	w := s.spare.Get().(*worker) // the loop's own may be in the middle of a command
+	defer s.spare.Put(w)
+	w.begin(s)
 	errs := x.out.Errors()
 	next := x.blockEnded(b, answer)
-	w.inner.Reset()
-	w.inner.Count(0)
-	x.srv.account(w, &w.inner, x, b.cmd, b.args, &x.out, errs)
+	failed, took := x.out.Errors() != errs, w.watch.Now()-w.last
+	s.commands.Record(x.conn.Loop(), b.cmd.ID, took, failed)
+	if failed {
+		s.countError(x.out.LastError())
+	}
+	if s.objectOps[b.cmd.ID] {
+		w.inner.Reset()
+		w.inner.Count(0)
+		s.recordObjects(w, &w.inner, b.cmd, b.args, took, failed)
+	}
 	return next
 }
 
