@@ -114,7 +114,9 @@ func (s *Server) evictClients() {
 	var total int64
 	all := s.sessions.list()
 	for _, x := range all {
-		total += x.memory()
+		if !x.pub.evicted.Load() { // its memory is as good as free
+			total += x.memory()
+		}
 	}
 	s.memory.clients.Store(total)
 	limit := s.memory.clientsLimit.Load()
@@ -130,7 +132,7 @@ func (s *Server) evictClients() {
 		if total <= limit {
 			return
 		}
-		if x.protected() {
+		if x.protected() || x.pub.evicted.Swap(true) {
 			continue
 		}
 		total -= sizes[x]

@@ -75,6 +75,7 @@ type published struct {
 	softFrom atomic.Int64 // Monotonic when the output passed the soft limit, 0 = not
 	names    atomic.Pointer[clientNames]
 	noEvict  atomic.Bool
+	evicted  atomic.Bool // chosen to go for maxmemory-clients
 }
 
 // clientNames are the words a client gave itself.
@@ -388,6 +389,9 @@ func (x *Session) next() resp.Next {
 	}
 	if x.out.Over() {
 		x.srv.counters.outputLimit.Add(1)
+		x.closing = true
+	}
+	if x.pub.evicted.Load() { // the rest of its pipeline would only add to what is owed
 		x.closing = true
 	}
 	if x.closing {

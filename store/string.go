@@ -82,9 +82,7 @@ func (tx *Tx) SetRange(key []byte, off int, v []byte) (int, error) {
 	}
 	n := max(length, off+len(v))
 	if !ok {
-		b := make([]byte, n)
-		copy(b[off:], v)
-		tx.put(key, value{kind: KindString, raw: true, bytes: b}, keepExpiry)
+		tx.putPadded(key, off, v)
 		return n, nil
 	}
 	b := tx.stretch(s, key, n)
@@ -94,6 +92,21 @@ func (tx *Tx) SetRange(key []byte, off int, v []byte) (int, error) {
 	copy(b[off:], v)
 	tx.changed(key, KindString, Changed)
 	return n, nil
+}
+
+// putPadded stores a new string: v behind off zero bytes. Those of a large one
+// are the region's own, which cost nothing until they are read.
+func (tx *Tx) putPadded(key []byte, off int, v []byte) {
+	to := value{kind: KindString, raw: true}
+	if n := off + len(v); n > maxSlot {
+		big := newBigString(n, 0)
+		copy(big.b[off:], v)
+		to.object = big
+	} else {
+		to.bytes = make([]byte, n)
+		copy(to.bytes[off:], v)
+	}
+	tx.put(key, to, keepExpiry)
 }
 
 // stringOf finds the string of key for writing.
