@@ -71,9 +71,10 @@ type live struct {
 type Limiter struct {
 	live atomic.Pointer[live] // nil: off
 
-	mu     sync.Mutex // guards config and gen
+	mu     sync.Mutex // guards config, gen and rates
 	config Config
 	gen    uint64
+	rates  [3]gcra // last in force, indexed like tables
 
 	tables    [3]table // indexed by Layer; HTTP shares the command layer's
 	decisions [layers][outcomes]atomic.Uint64
@@ -84,7 +85,7 @@ type Limiter struct {
 // New returns a limiter, or panics if c is invalid: Validate first.
 func New(c Config) *Limiter {
 	l := &Limiter{}
-	if err := l.Update(c); err != nil {
+	if err := l.Update(c, 0); err != nil {
 		panic(err)
 	}
 	return l
@@ -94,8 +95,9 @@ func New(c Config) *Limiter {
 func (l *Limiter) LogTo(log *slog.Logger) { l.log.Store(log) }
 
 // Update replaces the configuration for all connections, at once; on an error
-// nothing changes.
-func (l *Limiter) Update(c Config) error {
+// nothing changes. A bucket goes on to lack as many tokens as before, but not
+// more than the new burst.
+func (l *Limiter) Update(c Config, now int64) error {
 	if err := c.Validate(); err != nil {
 		return err
 	}
@@ -113,16 +115,19 @@ func (l *Limiter) Update(c Config) error {
 		l.live.Store(nil)
 		return nil
 	}
-	for i := range l.tables {
-		l.tables[i].allocate()
+	rates := [...]gcra{
+		Commands:    newGCRA(c.Rate, c.Burst),
+		Connections: newGCRA(float64(c.ConnectionsPerSecond), c.ConnectionsPerSecond),
+		Auth:        newGCRA(float64(c.AuthFailuresPerMinute)/60, c.AuthFailuresPerMinute),
 	}
-	l.live.Store(&live{
-		Config:   c,
-		gen:      l.gen,
-		commands: newGCRA(c.Rate, c.Burst),
-		connect:  newGCRA(float64(c.ConnectionsPerSecond), c.ConnectionsPerSecond),
-		auth:     newGCRA(float64(c.AuthFailuresPerMinute)/60, c.AuthFailuresPerMinute),
-	})
+	for i, rate := range rates {
+		l.tables[i].allocate()
+		if rate.interval > 0 {
+			l.tables[i].rescale(l.rates[i], rate, now)
+			l.rates[i] = rate
+		}
+	}
+	l.live.Store(&live{Config: c, gen: l.gen, commands: rates[Commands], connect: rates[Connections], auth: rates[Auth]})
 	return nil
 }
 

@@ -355,7 +355,7 @@ func TestLiveUpdate(t *testing.T) {
 	}
 	must := func(c Config) {
 		t.Helper()
-		if err := l.Update(c); err != nil {
+		if err := l.Update(c, 0); err != nil {
 			t.Fatal(err)
 		}
 	}
@@ -371,7 +371,7 @@ func TestLiveUpdate(t *testing.T) {
 	if n := admitted(0); n != 5 {
 		t.Fatalf("%d admitted after turning on, want 5", n)
 	}
-	if err := l.Update(on(0, 5)); err == nil || l.Config().Rate != 10 {
+	if err := l.Update(on(0, 5), 0); err == nil || l.Config().Rate != 10 {
 		t.Fatalf("a rate of 0 was taken: %v, %+v", err, l.Config())
 	}
 	must(on(10, 20))
@@ -383,6 +383,22 @@ func TestLiveUpdate(t *testing.T) {
 	must(c)
 	if n := admitted(0); n != 100 {
 		t.Fatalf("%d admitted when exempt", n)
+	}
+	must(on(1, 1000))
+	if n := admitted(0); n != 100 {
+		t.Fatalf("%d admitted of a thousand", n)
+	}
+	for range 880 {
+		h.Allow(0, 1)
+	}
+	must(Config{})
+	must(on(1000, 50))
+	if ok, wait := h.Allow(0, 1); ok || wait != time.Millisecond {
+		t.Fatalf("raising the rate a thousandfold leaves %v to wait, want 1 ms", wait)
+	}
+	must(on(10, 50))
+	if ok, wait := h.Allow(0, 1); ok || wait != 100*time.Millisecond {
+		t.Fatalf("lowering the rate leaves %v to wait, want 100 ms", wait)
 	}
 	must(Config{})
 	if n := admitted(0); n != 100 {
@@ -497,7 +513,7 @@ func TestCost(t *testing.T) {
 		t.Fatal("costs by size without the option")
 	}
 	c.CostBySize = true
-	if l.Update(c); !l.CostsBySize() {
+	if l.Update(c, 0); !l.CostsBySize() {
 		t.Fatal("the option has no effect")
 	}
 	for _, v := range []struct{ bytes, want int }{{0, 1}, {16383, 1}, {16384, 2}, {1 << 20, 65}} {
@@ -598,7 +614,7 @@ func TestMessage(t *testing.T) {
 		}
 	}
 	c.ErrorPrefix = "RATELIMITED"
-	l.Update(c)
+	l.Update(c, 0)
 	if got := l.Message(time.Second); got != "RATELIMITED rate limit exceeded, retry after 1000 ms" {
 		t.Error(got)
 	}
@@ -656,7 +672,7 @@ func TestReferencesComeOutEven(t *testing.T) {
 				h := l.Attach(netip.AddrFrom4([4]byte{10, 0, byte(r.IntN(4)), byte(r.IntN(256))}), now)
 				h.Allow(now, 1)
 				if r.IntN(500) == 0 {
-					l.Update(on(float64(1+r.IntN(1000)), 10))
+					l.Update(on(float64(1+r.IntN(1000)), 10), now)
 				}
 				h.Allow(now, 1)
 				l.Detach(h)

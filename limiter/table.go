@@ -187,6 +187,33 @@ func (t *table) start(k key) uint64 {
 	return h ^ bits.RotateLeft64(h, 32)
 }
 
+// rescale turns the time for which each bucket lacks tokens into that of
+// another rate, so that who was slowed down under a low one is not locked out
+// under a high one.
+func (t *table) rescale(from, to gcra, now int64) {
+	if from == to {
+		return
+	}
+	at, scale := now<<tickBits, 1.0
+	if from.interval > 0 {
+		scale = float64(to.interval) / float64(from.interval)
+	}
+	change := func(b *bucket) {
+		for {
+			old := b.tat.Load()
+			if old <= at {
+				return
+			}
+			lacking := min(float64(old-at)*scale, float64(to.capacity))
+			if b.tat.CompareAndSwap(old, at+int64(lacking)) {
+				return
+			}
+		}
+	}
+	t.each(change)
+	change(&t.overflow)
+}
+
 // pin finds or makes the bucket of k and holds it; with no slot left it is the
 // bucket that all such addresses share.
 func (t *table) pin(k key, now int64) *bucket {

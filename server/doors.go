@@ -150,7 +150,7 @@ func (s *Server) applyConfig(c *config.Config) error {
 	if err := s.applyMemory(c); err != nil {
 		return err
 	}
-	if err := s.limiter.Update(lim); err != nil {
+	if err := s.limiter.Update(lim, resp.Monotonic()); err != nil {
 		return err
 	}
 	s.limits.Store(newSessionLimits(c))
