@@ -32,8 +32,8 @@ bench: build ## the whole table of speeds against redis-server
 bench-quick: build ## the rows that every change must keep, under two minutes a door
 	@$(GO) run ./bench
 
-loadtest: ## a minute of mixed load; every counter must agree with the load generators
-	@$(GO) test ./deploy -run '^TestCountersAgreeWithLoad$$' -count=1 -v -load=1m
+loadtest: build ## a mixed load, then every counter against what it did: make loadtest DURATION=10s
+	@$(GO) run ./bench/loadtest -duration $(or $(DURATION),1m)
 
 fuzz: ## every fuzz target in turn: make fuzz FUZZTIME=5m
 	@scripts/fuzz.sh $(FUZZTIME)

@@ -32,6 +32,8 @@ var mayImport = map[string][]string{
 	"limiter":   {},
 	"config":    {"github.com/spf13/viper", "go.yaml.in/yaml/v3"},
 	"bench":     {},
+
+	"bench/loadtest": {},
 }
 
 // sharedModules may stand behind more than one door.
