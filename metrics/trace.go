@@ -2,6 +2,7 @@ package metrics
 
 import (
 	"context"
+	"fmt"
 	"log/slog"
 	"net/http"
 	"net/url"
@@ -130,7 +131,7 @@ func NewTracer(o TracerOptions) (*Tracer, error) {
 		attribute.String("service.name", o.Service), attribute.String("service.version", o.Version),
 		attribute.String("service.instance.id", o.Instance)))
 	if err != nil {
-		return nil, err
+		return nil, fmt.Errorf("OTEL_RESOURCE_ATTRIBUTES: %w", err)
 	}
 	t.provider = sdktrace.NewTracerProvider(sdktrace.WithSpanProcessor(&t.finished), sdktrace.WithResource(who),
 		sdktrace.WithSampler(sdktrace.AlwaysSample())) // Sample has chosen already

@@ -89,7 +89,6 @@ type blocked struct {
 	since    int64
 	bytes    int64       // of args and keys, estimated
 	missed   atomic.Bool // somebody found it claimed and went on; see claim
-	served   bool        // of whoever has claimed it, then of the session's loop
 }
 
 // claim wins the waiter for serving. When another has claimed it, it leaves a
@@ -192,11 +191,7 @@ func (x *Session) blockEnded(b *blocked, answer func(*resp.Reply)) resp.Next {
 	}
 	x.unregister(b)
 	x.parked = nil
-	errs := x.out.Errors()
 	answer(&x.out)
-	if x.srv.tracer != nil && !b.served {
-		x.srv.traceUnserved(x, b, failure(&x.out, errs))
-	}
 	return x.next()
 }
 
@@ -220,6 +215,9 @@ func (x *Session) gaveUp(b *blocked, answer func(*resp.Reply)) resp.Next {
 		w.inner.Reset()
 		w.inner.Count(0)
 		s.recordObjects(w, &w.inner, b.cmd, b.args, took, failed)
+	}
+	if s.tracer != nil {
+		s.traceUnserved(w, x, b, failure(&x.out, errs))
 	}
 	return next
 }
@@ -324,7 +322,6 @@ func (s *Server) serve(w *worker, b *blocked) bool {
 		return false
 	}
 	s.account(w, &w.inner, x, b.cmd, b.args, &reply, 0)
-	b.served = true
 	seq := w.seq
 	x.conn.Post(func() {
 		x.gate = max(x.gate, seq)

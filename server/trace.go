@@ -84,10 +84,7 @@ func (s *Server) traceRefused(w *worker, x *Session, cmd *command.Command, faile
 
 // traceUnserved makes a span of a wait that ended by its time-out or by another
 // client.
-func (s *Server) traceUnserved(x *Session, b *blocked, failed string) {
-	w := s.spare.Get().(*worker) // the loop's own may be in the middle of a command
-	defer s.spare.Put(w)
-	w.begin(s)
+func (s *Server) traceUnserved(w *worker, x *Session, b *blocked, failed string) {
 	s.sendSpan(w, x, b.cmd, b.args, metrics.Span{DB: b.db, Took: time.Duration(w.last - b.since), Error: failed})
 }
 

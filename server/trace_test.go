@@ -130,7 +130,7 @@ func TestSpansOfCommands(t *testing.T) {
 			{"HUSHCOMMAND", "hushkey"},
 			{"SET", "hushkey"},
 			{"CONFIG", "GET", "requirepass"},
-			{"MULTI"}, {"INCR", "hushcount"}, {"GET", "hushkey"}, {"EXEC"},
+			{"MULTI"}, {"INCR", "hushcount"}, {"LPUSH", "hushkey", "hushvalue"}, {"EXEC"},
 		} {
 			c.do(words...)
 		}
@@ -144,7 +144,8 @@ func TestSpansOfCommands(t *testing.T) {
 		want := []string{
 			failed("GET", 0, 0, "NOAUTH"), line("AUTH", 0, 0), line("SELECT", 0, 0), line("SET", 3, 1), line("MSET", 3, 3),
 			failed("LPUSH", 3, 1, "WRONGTYPE"), line("CLIENT SETNAME", 3, 0), failed("unknown", 3, 0, "ERR"), failed("SET", 3, 0, "ERR"),
-			line("CONFIG GET", 3, 0), line("MULTI", 3, 0), line("INCR", 3, 1), line("GET", 3, 1), line("EXEC", 3, 0),
+			line("CONFIG GET", 3, 0), line("MULTI", 3, 0), line("INCR", 3, 1),
+			failed("LPUSH", 3, 1, "WRONGTYPE"), line("EXEC", 3, 0),
 		}
 		spans := col.wait(t, len(want))
 		if len(spans) != len(want) {
@@ -433,7 +434,7 @@ func BenchmarkTraced(b *testing.B) {
 		b.Run(fmt.Sprint(ratio), func(b *testing.B) {
 			s, x := newQuietSession(b, func(c *config.Config) { c.Tracing.Endpoint, c.Tracing.SampleRatio = "http://127.0.0.1:1", ratio })
 			request := [][]byte{[]byte("GET"), []byte("k")}
-			s.BatchStart(0)
+			s.BatchStart(0, nil)
 			b.ReportAllocs()
 			for b.Loop() {
 				x.Do(request)
