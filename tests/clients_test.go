@@ -6,6 +6,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"path/filepath"
 	"regexp"
 	"slices"
 	"strings"
@@ -16,11 +17,21 @@ import (
 	goredis "github.com/redis/go-redis/v9"
 )
 
-// The tours use clients in their default settings, through each door.
+// The tours use clients in their default settings, through each door, beside a
+// control connection.
 
-func onBothDoors(t *testing.T, tour func(*testing.T, *program)) {
+func onBothDoors(t *testing.T, tour func(t *testing.T, p *program, control *client)) {
 	for _, door := range []string{"loop", "redcon"} {
-		t.Run(door, func(t *testing.T) { tour(t, startProgram(t, "--network-door", door)) })
+		t.Run(door, func(t *testing.T) {
+			socket := filepath.Join(t.TempDir(), "s")
+			p := startProgram(t, "--network-door", door, "--unixsocket", socket)
+			control, err := dial("unix", socket, 2) // never limited by rate
+			if err != nil {
+				t.Fatal(err)
+			}
+			defer control.close()
+			tour(t, p, control)
+		})
 	}
 }
 
@@ -78,12 +89,12 @@ type goRedisTour struct {
 }
 
 func TestGoRedis(t *testing.T) {
-	onBothDoors(t, func(t *testing.T, p *program) {
+	onBothDoors(t, func(t *testing.T, p *program, control *client) {
 		ctx, cancel := context.WithTimeout(context.Background(), 3*replyTimeout)
 		defer cancel()
 		c := goredis.NewClient(&goredis.Options{Addr: p.addr})
 		defer c.Close()
-		tour := &goRedisTour{ctx, p, c, p.dial(t, 2)}
+		tour := &goRedisTour{ctx, p, c, control}
 		t.Run("handshake", tour.handshake)
 		t.Run("strings", tour.strings)
 		t.Run("keys", tour.keys)
