@@ -165,7 +165,7 @@ func stored(prometheus string) (l ledger, scrapes float64, err error) {
 			break
 		}
 		if time.Since(after) > patience {
-			return nil, 0, errors.Join(errors.New("Prometheus does not scrape"), err)
+			return nil, 0, errors.Join(errors.New("nothing is scraped"), err)
 		}
 		time.Sleep(100 * time.Millisecond)
 	}
