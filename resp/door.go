@@ -82,9 +82,10 @@ type Handler interface {
 	Open(c Conn) (Session, error)
 	// BatchStart and BatchEnd stand around each poll's worth of requests of a
 	// loop; replies are written after BatchEnd. On the redcon door they stand
-	// around each read's worth, with NoLoop, on many goroutines at once.
-	BatchStart(loop int)
-	BatchEnd(loop int)
+	// around each read's worth of one session, with NoLoop and that session, on
+	// many goroutines at once; on a loop s is nil.
+	BatchStart(loop int, s Session)
+	BatchEnd(loop int, s Session)
 }
 
 // NoLoop stands for a loop's index where there is none.

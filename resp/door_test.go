@@ -72,8 +72,8 @@ func (s *echoServer) Open(c Conn) (Session, error) {
 	return e, nil
 }
 
-func (s *echoServer) BatchStart(loop int) { s.batch[loop+1].Add(1) }
-func (s *echoServer) BatchEnd(loop int)   { s.batch[loop+1].Add(-1) }
+func (s *echoServer) BatchStart(loop int, _ Session) { s.batch[loop+1].Add(1) }
+func (s *echoServer) BatchEnd(loop int, _ Session)   { s.batch[loop+1].Add(-1) }
 
 // takeParked returns the sessions that parked since the last call.
 func (s *echoServer) takeParked() []*echoSession {

@@ -41,7 +41,8 @@ type guard struct {
 	whole  [][]byte // a request too long for redcon, which gets standIn for it
 	frame  frame
 	args   [][]byte
-	fault  error // bad framing behind requests that redcon still holds
+	ahead  [][]byte // keys of requests handed over, for prefetch
+	fault  error    // bad framing behind requests that redcon still holds
 	off    int
 	behind int // requests that redcon holds behind the one that runs
 	told   int // what Session.Buffered heard last
@@ -271,6 +272,7 @@ func (g *guard) read(p []byte) (int, error) {
 	}
 	for {
 		if n := g.hand(p); n > 0 {
+			g.prefetch()
 			return n, nil
 		}
 		if err := g.receive(); err != nil {
@@ -319,12 +321,25 @@ func (g *guard) hand(p []byte) (n int) {
 		}
 		n += copy(p[n:], request)
 		g.off += used
+		if len(args) > 1 && len(g.ahead) < aheadRequests {
+			g.ahead = append(g.ahead, args[1])
+		}
 	}
 	if n == 0 && g.fault != nil {
 		g.session.Fault(g.fault.(*ProtocolError))
 		g.CloseAfterReply()
 	}
 	return n
+}
+
+// prefetch tells the session the keys of the requests just handed to redcon.
+func (g *guard) prefetch() {
+	if len(g.ahead) > 1 {
+		if a, ok := g.session.(Ahead); ok && a.Ahead() {
+			a.Prefetch(g.ahead)
+		}
+	}
+	g.ahead = g.ahead[:0]
 }
 
 // first looks at a connection's first request.
@@ -395,14 +410,14 @@ func (g *guard) guarded(f func() Next) (next Next) {
 func (g *guard) startBatch() {
 	if !g.batch {
 		g.batch = true
-		g.door.handler.BatchStart(NoLoop)
+		g.door.handler.BatchStart(NoLoop, g.session)
 	}
 }
 
 func (g *guard) endBatch() {
 	if g.batch {
 		g.batch = false
-		g.door.handler.BatchEnd(NoLoop)
+		g.door.handler.BatchEnd(NoLoop, g.session)
 	}
 }
 

@@ -145,12 +145,12 @@ func (l *loop) turn(events []unix.EpollEvent) {
 
 func (l *loop) startBatch() {
 	l.batch = true
-	l.door.handler.BatchStart(l.index)
+	l.door.handler.BatchStart(l.index, nil)
 }
 
 func (l *loop) endBatch() {
 	l.batch = false
-	l.door.handler.BatchEnd(l.index)
+	l.door.handler.BatchEnd(l.index, nil)
 }
 
 // interlude writes c's output in the middle of a batch.

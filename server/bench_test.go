@@ -61,7 +61,7 @@ func pipeline(n int, words func(i int) []string) []byte {
 
 // runPipeline parses and runs a batch as a door does, and drops the replies.
 func runPipeline(tb testing.TB, s *Server, x *Session, p *resp.Parser, in []byte) {
-	s.BatchStart(0)
+	s.BatchStart(0, nil)
 	for len(in) > 0 {
 		args, n, err := p.Next(in, x.Limits())
 		if err != nil || n == 0 {
@@ -70,7 +70,7 @@ func runPipeline(tb testing.TB, s *Server, x *Session, p *resp.Parser, in []byte
 		x.Do(args)
 		in = in[n:]
 	}
-	s.BatchEnd(0)
+	s.BatchEnd(0, nil)
 	x.Out().Reset()
 }
 

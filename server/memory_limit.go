@@ -2,6 +2,7 @@ package server
 
 import (
 	"fmt"
+	"math"
 	"runtime"
 	"runtime/debug"
 	"runtime/metrics"
@@ -20,6 +21,7 @@ type memoryState struct {
 	limit        atomic.Int64 // maxmemory, 0 = none
 	other        atomic.Int64 // sampled: Go heap in use beyond what the store counts
 	clients      atomic.Int64 // sampled: buffers of all clients
+	goLimit      atomic.Int64 // the Go runtime's limit as set, in goLimitStep
 	output       atomic.Int64 // unsent output of clients that owe more than outputShown
 	clientsLimit atomic.Int64 // maxmemory-clients in bytes, 0 = none
 	peak         atomic.Int64
@@ -44,10 +46,12 @@ func (s *Server) sampleMemory() {
 		{Name: "/memory/classes/heap/objects:bytes"},
 		{Name: "/memory/classes/heap/unused:bytes"},
 		{Name: "/memory/classes/heap/stacks:bytes"},
+		{Name: "/gc/heap/live:bytes"},
 	}
 	metrics.Read(sample)
+	s.tuneCollector(int64(sample[3].Value.Uint64()))
 	var heap int64
-	for _, m := range sample {
+	for _, m := range sample[:3] {
 		heap += int64(m.Value.Uint64())
 	}
 	s.memory.other.Store(max(0, heap-s.store.HeapBytes()))
@@ -59,7 +63,17 @@ func (s *Server) sampleMemory() {
 	s.memory.tight.Store(limit > 0 && used > limit-max(limit/tightShare, tightBytes))
 	if cfg := s.Config(); limit > 0 {
 		arenas := s.store.Used() - s.store.HeapBytes()
-		debug.SetMemoryLimit(max(cfg.MemoryAllowed-arenas, limit/4) / 20 * 19)
+		s.setGoLimit(max(cfg.MemoryAllowed-arenas, limit/4) / 20 * 19)
+	}
+}
+
+// goLimitStep is the change of the Go runtime's limit that is worth setting it
+// anew.
+const goLimitStep = 16 << 20
+
+func (s *Server) setGoLimit(n int64) {
+	if n/goLimitStep != s.memory.goLimit.Swap(n/goLimitStep) {
+		debug.SetMemoryLimit(n)
 	}
 }
 
@@ -115,11 +129,27 @@ func (s *Server) applyMemory(c *config.Config) error {
 	return nil
 }
 
-// gcPercent: the Go heap is small beside the arenas, so it may double and more
-// before it is collected.
-const gcPercent = 200
+// collectorSteps: a small heap beside large arenas may grow severalfold before
+// it is collected, a large one may only double. Up to below bytes of live heap
+// the percentage holds.
+var collectorSteps = []struct {
+	below   int64
+	percent int
+}{{32 << 20, 400}, {128 << 20, 200}, {math.MaxInt64, 100}}
 
-func tuneCollector() { debug.SetGCPercent(gcPercent) }
+// tuneCollector sets how far the heap may grow between two collections. Setting
+// it stops the world for a moment, so only a change is set.
+func (s *Server) tuneCollector(live int64) {
+	for _, step := range collectorSteps {
+		if live >= step.below {
+			continue
+		}
+		if s.gcPercent.Swap(int32(step.percent)) != int32(step.percent) {
+			debug.SetGCPercent(step.percent)
+		}
+		return
+	}
+}
 
 // loopCount is the number of event loops: one on small machines, where a second
 // loop takes the core that clients or the collector would use

@@ -155,7 +155,7 @@ func objectTests() []familyTest {
 			`synap_commands_total{command="blpop",status="success"}`:                         1,
 			`synap_queue_operation_duration_seconds_count{operation="consume",queue="jobs"}`: 1,
 			`synap_queue_operation_duration_seconds_count{operation="publish",queue="jobs"}`: 0,
-			queueOp("jobs", "consume", "success"): 0,
+			queueOp("jobs", "consume", "success"):                                            0,
 		}},
 		{"errors inside EXEC", run("SET s x", "MULTI", "LPUSH s 1", "INCR s", "EXEC"), map[string]float64{
 			`synap_commands_total{command="exec",status="success"}`: 1, `synap_commands_total{command="exec",status="error"}`: 0,

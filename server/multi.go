@@ -32,7 +32,8 @@ func multiRows() []Row {
 			Name: "multi", Usage: "", Group: "transactions", Since: "1.2.0", Arity: 1,
 			Summary:    "Starts a transaction.",
 			Complexity: "O(1)",
-			Flags:      command.NoScript | command.Loading | command.Stale | command.Fast | command.AllowBusy | command.RunsInMulti,
+			// Commands after a refused MULTI would run one by one.
+			Flags: command.NoScript | command.Loading | command.Stale | command.Fast | command.AllowBusy | command.RunsInMulti | command.NeverLimit,
 		}, Session: multiBegin},
 		{Row: command.Row{
 			Name: "exec", Usage: "", Group: "transactions", Since: "1.2.0", Arity: 1,

@@ -83,7 +83,8 @@ type Server struct {
 	sessions    registry
 	pause       pauseState
 	gate        gateState
-	evicting    sync.Mutex // held by whoever closes clients over maxmemory-clients
+	evicting    sync.Mutex   // held by whoever closes clients over maxmemory-clients
+	gcPercent   atomic.Int32 // in force, see tuneCollector
 	counters    counters
 	memory      memoryState
 	limits      atomic.Pointer[sessionLimits]
@@ -232,7 +233,7 @@ type namedDoor struct {
 // Start binds every address, then serves in the background. On an error
 // nothing is left listening.
 func (s *Server) Start() error {
-	tuneCollector()
+	s.tuneCollector(0)
 	if err := s.openDoors(); err != nil {
 		s.closeDoors()
 		return err

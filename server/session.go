@@ -27,7 +27,7 @@ type Session struct {
 	srv     *Server
 	conn    resp.Conn
 	out     resp.Reply
-	own     *worker // the loop's; nil on the redcon door, which borrows one a request
+	own     *worker // the loop's; on the redcon door one borrowed for a batch, else nil
 	current *worker // runs the present request
 
 	id    int64
