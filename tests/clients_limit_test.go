@@ -58,7 +58,8 @@ func (p *program) rejections(t *testing.T) (n int) {
 }
 
 // goRedisGivesUp has far fewer tokens than go-redis has patience: it tries four
-// times in all before the application sees the error.
+// times in all before the application sees the error. A transaction runs whole
+// or not at all.
 func goRedisGivesUp(t *testing.T, p *program, control *client) {
 	ctx := context.Background()
 	c := goredis.NewClient(&goredis.Options{Addr: p.addr})
@@ -78,14 +79,15 @@ func goRedisGivesUp(t *testing.T, p *program, control *client) {
 		is(t, "its text is ours", refusal.MatchString(err.Error()), true)
 		return true
 	})
-	const asked = 20
-	_, err := c.Pipelined(ctx, func(pipe goredis.Pipeliner) error {
-		for range asked {
-			pipe.Ping(ctx)
+	push := func(pipe goredis.Pipeliner) error {
+		for range 200 {
+			pipe.RPush(ctx, "pushed", "x")
 		}
 		return nil
-	})
-	is(t, "a pipeline is refused", goredis.IsTryAgainError(err), true)
+	}
+	_, err := c.TxPipelined(ctx, push)
+	is(t, "a transaction over the limit", goredis.IsExecAbortError(err), true)
+	is(t, "what it did", control.must(t, "LLEN", "pushed").text, "0")
 }
 
 // goRedisWaits has a token every 20 ms, less than go-redis waits in all (10 ms
