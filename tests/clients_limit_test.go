@@ -25,6 +25,7 @@ func TestLimitedClients(t *testing.T) {
 	onBothDoors(t, func(t *testing.T, p *program, control *client) {
 		t.Run("go-redis gives up", func(t *testing.T) { goRedisGivesUp(t, p, control) })
 		t.Run("go-redis waits", func(t *testing.T) { goRedisWaits(t, p, control) })
+		t.Run("go-redis repeats pipelines", func(t *testing.T) { goRedisRepeats(t, p, control) })
 		t.Run("redigo", func(t *testing.T) { redigoIsTold(t, p, control) })
 	})
 }
@@ -104,6 +105,40 @@ func goRedisWaits(t *testing.T, p *program, control *client) {
 		if n == 1000 {
 			t.Fatal("nothing was refused")
 		}
+	}
+}
+
+// goRedisRepeats refuses the first command of a pipeline, which is too large
+// for what is left in the bucket, and accepts the second: each try runs it again.
+// Another prefix than TRYAGAIN keeps go-redis from it.
+func goRedisRepeats(t *testing.T, p *program, control *client) {
+	ctx := context.Background()
+	c := goredis.NewClient(&goredis.Options{Addr: p.addr})
+	defer c.Close()
+	is(t, "PING", c.Ping(ctx).Err(), nil)
+	control.must(t, "CONFIG", "SET", "rate-limit-cost-by-size", "yes")
+	t.Cleanup(func() {
+		control.must(t, "CONFIG", "SET", "rate-limit-cost-by-size", "no", "rate-limit-error-prefix", "TRYAGAIN")
+	})
+	limit(t, control, 1, 60)
+	control.must(t, "RATELIMIT", "RESET", "ALL")
+	for range 30 {
+		is(t, "PING", c.Ping(ctx).Err(), nil)
+	}
+	large := make([]byte, 60*16<<10)
+	for _, v := range []struct {
+		prefix string
+		ran    string
+	}{{"TRYAGAIN", "4"}, {"RATELIMITED", "1"}} {
+		control.must(t, "CONFIG", "SET", "rate-limit-error-prefix", v.prefix)
+		control.must(t, "DEL", "repeated")
+		_, err := c.Pipelined(ctx, func(pipe goredis.Pipeliner) error {
+			pipe.Set(ctx, "large", large, 0)
+			pipe.RPush(ctx, "repeated", "x")
+			return nil
+		})
+		is(t, "the first command is refused", goredis.HasErrorPrefix(err, v.prefix+" "), true)
+		is(t, "runs of the second", control.must(t, "LLEN", "repeated").text, v.ran)
 	}
 }
 
