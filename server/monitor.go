@@ -1,6 +1,7 @@
 package server
 
 import (
+	"fmt"
 	"strconv"
 
 	"synap/command"
@@ -62,11 +63,30 @@ func (s *Server) feedMonitors(x *Session, cmd *command.Command, args [][]byte, n
 		line = append(line, x.conn.Remote()...)
 	}
 	line = append(line, ']')
-	for _, arg := range shownArgs(cmd, args) {
+	s.broker.monitor(appendRequest(line, shownArgs(cmd, args)))
+}
+
+// A line of MONITOR shows so much of an argument, and about so much in all:
+// with four bytes for one and a copy at every step, a request as large as the
+// limits allow would take more memory than there may be.
+const (
+	monitorArgBytes  = 1 << 20
+	monitorLineBytes = 4 << 20
+)
+
+// appendRequest appends the arguments, quoted, and tells how much is missing.
+func appendRequest(line []byte, args [][]byte) []byte {
+	for i, arg := range args {
 		line = append(line, ' ')
+		if len(line) > monitorLineBytes {
+			return fmt.Appendf(line, `"... (%d more arguments)"`, len(args)-i)
+		}
+		if more := len(arg) - monitorArgBytes; more > 0 {
+			arg = fmt.Appendf(nil, "%s... (%d more bytes)", arg[:monitorArgBytes], more)
+		}
 		line = appendQuoted(line, arg)
 	}
-	s.broker.monitor(line)
+	return line
 }
 
 // shownArgs returns a request as MONITOR and the slow log may show it: without

@@ -152,3 +152,19 @@ func bytesHeld(t *testing.T, c *client) (n int) {
 	}
 	return n
 }
+
+// TestMonitorShowsLargeRequestsInPart has a monitor look at requests whose
+// lines would be four times as large.
+func TestMonitorShowsLargeRequestsInPart(t *testing.T) {
+	eachDoor(t, func(t *testing.T, connect func() *client) {
+		monitor, c := connect(), connect()
+		monitor.must(t, "MONITOR")
+		c.must(t, "SET", "k", strings.Repeat("\x00", 3<<20))
+		c.must(t, "DEL", strings.Repeat("\x01", 1<<20), strings.Repeat("\x02", 1<<20), "a", "b")
+		for _, want := range []string{`\x00... (2097152 more bytes)"`, ` "... (3 more arguments)"`} {
+			if v, err := monitor.read(); err != nil || !strings.HasSuffix(v.text, want) {
+				t.Errorf("%v: a line of %d bytes ends in %q", err, len(v.text), v.text[max(0, len(v.text)-50):])
+			}
+		}
+	})
+}
