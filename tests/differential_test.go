@@ -94,6 +94,7 @@ type request struct {
 	subject *subject
 	raw     []byte
 	proto   int
+	alone   int // number of the connection of its own that it runs on; 0: the common one
 }
 
 // duel runs commands against two servers.
@@ -108,6 +109,7 @@ type duel struct {
 	answered     map[string]int // by command: replies that are not errors
 	marker       int
 	last         []request // the batch last sent
+	lone         int       // connections of their own made so far
 }
 
 // pair is a connection to each server in the same state.
@@ -170,6 +172,8 @@ func (d *duel) batch(proto int) []request {
 	size := 1 + d.g.rnd.IntN(60)
 	if alone {
 		size = 1 + d.g.rnd.IntN(4)
+		d.lone++
+		batch[0].alone = d.lone
 	}
 	for len(batch) < size {
 		args, s := d.g.next()
@@ -177,6 +181,7 @@ func (d *duel) batch(proto int) []request {
 			continue
 		}
 		add(args, s)
+		batch[len(batch)-1].alone = batch[0].alone
 	}
 	return batch
 }
@@ -203,6 +208,7 @@ func (d *duel) play(batch []request, proto int, alone bool) *fault {
 				return f
 			}
 		}
+		d.unsubscribe(p)
 		return nil
 	}
 	p := d.pairs[proto]
@@ -219,6 +225,19 @@ func (d *duel) play(batch []request, proto int, alone bool) *fault {
 		}
 	}
 	return f
+}
+
+// unsubscribe makes sure that neither server counts the subscriptions of a
+// connection that is about to be closed.
+func (d *duel) unsubscribe(p *pair) {
+	d.marker++
+	mark := fmt.Sprintf("mark-%d", d.marker)
+	var raw []byte
+	for _, args := range [][]string{{"UNSUBSCRIBE"}, {"PUNSUBSCRIBE"}, {"SUNSUBSCRIBE"}, {"PING", mark}} {
+		raw = appendCommand(raw, args)
+	}
+	collect(p.ours, raw, mark)
+	collect(p.theirs, raw, mark)
 }
 
 // exchange sends requests and an end mark to both servers and compares what
@@ -548,7 +567,8 @@ func (d *duel) differs(requests []request) bool {
 	epoch := d.epoch
 	defer func() { d.epoch = epoch }()
 	d.empty()
-	own := map[int]*pair{}
+	type line struct{ proto, alone int }
+	own := map[line]*pair{}
 	defer func() {
 		for _, p := range own {
 			p.close()
@@ -556,14 +576,15 @@ func (d *duel) differs(requests []request) bool {
 	}()
 	queues := map[int][]request{}
 	for _, r := range requests {
-		p := own[r.proto]
+		l := line{r.proto, r.alone}
+		p := own[l]
 		if p == nil {
 			p = d.connect(r.proto)
-			own[r.proto] = p
+			own[l] = p
 		}
 		r.raw = appendCommand(nil, r.args)
 		var f *fault
-		if r.subject != nil && r.subject.special.alone {
+		if r.alone != 0 {
 			f = d.exchange(p, []request{r}, false)
 		} else {
 			f = d.single(p, r, queues)
@@ -575,7 +596,7 @@ func (d *duel) differs(requests []request) bool {
 			return true
 		}
 		p.close()
-		delete(own, r.proto)
+		delete(own, l)
 	}
 	return d.compareState() != nil
 }
