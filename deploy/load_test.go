@@ -20,7 +20,7 @@ import (
 	"synap/server"
 )
 
-var loadTime = flag.Duration("load", 2*time.Second, "how long TestCountersAgreeWithLoad drives the server (make loadtest: a minute)")
+var loadTime = flag.Duration("load", 2*time.Second, "how long TestCountersAgreeWithLoad drives the server")
 
 // tally is what a load generator knows it did, by series.
 type tally map[string]float64

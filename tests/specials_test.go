@@ -179,7 +179,7 @@ func specialHandling() map[string]special {
 		"module|list":             {why: "harmless"},
 		"cluster":                 {why: "harmless"},
 		"ratelimit":               {why: "our own"},
-		"cl.throttle":             {why: "not in a Redis without modules"},
+		"cl.throttle":             {why: "not in a Redis without modules: must change nothing", args: fixedArgs("", "s x 1 1", "l 1 0 1", "s 5 1 10 0", "nosuch 1 1 1 0", "n 1 1 9223372036854775807")},
 	}
 }
 
