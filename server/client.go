@@ -145,6 +145,7 @@ func onOff(c *command.Ctx) (on, ok bool) {
 func clientNoEvict(x *Session, c *command.Ctx) {
 	if on, ok := onOff(c); ok {
 		x.pub.noEvict.Store(on)
+		x.setLimits()
 		c.Reply.OK()
 	}
 }

@@ -30,6 +30,8 @@ type worker struct {
 	whole bool             // the unit ends with EXEC, not with this command
 	retry bool             // the command being called was blocked before
 
+	serving *blocked // whose command is being called, if not the session's own
+
 	innerErrors int // error replies of commands inside EXEC, which are counted as theirs alone
 }
 

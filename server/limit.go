@@ -13,6 +13,7 @@ type sessionLimits struct {
 	frame           resp.Limits
 	unauthenticated resp.Limits
 	output          int64
+	clients         int64 // maxmemory-clients
 	unauthOutput    int64
 }
 
@@ -28,7 +29,18 @@ func newSessionLimits(c *config.Config) *sessionLimits {
 	return &sessionLimits{
 		frame: frame, unauthenticated: early,
 		output: c.OutputLimits[config.ClassNormal].Hard, unauthOutput: c.UnauthenticatedOutputBufferMax,
+		clients: c.ClientsMemory(),
 	}
+}
+
+// outputOf returns how much one client may be owed, 0 = no limit: not more than
+// all of them may hold, or a single command could outgrow maxmemory-clients,
+// unless CLIENT NO-EVICT protects it.
+func (l *sessionLimits) outputOf(protected bool) int64 {
+	if protected || l.clients == 0 || l.output != 0 && l.output < l.clients {
+		return l.output
+	}
+	return l.clients
 }
 
 // limit asks the client's token bucket. cmd is nil for an unknown command.

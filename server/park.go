@@ -316,7 +316,9 @@ func (s *Server) serve(w *worker, b *blocked) bool {
 	var reply resp.Reply
 	reply.SetProto(b.proto)
 	w.tx.Use(b.db)
+	w.serving = b
 	s.callRetry(w, x, b, &reply)
+	w.serving = nil
 	if w.inner.Blocked().Keys != nil {
 		b.unclaim()
 		return false
@@ -353,11 +355,11 @@ func (x *Session) recheck(b *blocked) {
 		w.tx.Want(b.db, key)
 	}
 	w.tx.Lock()
+	defer w.tx.Unlock()
 	for _, key := range b.keys {
 		if w.tx.Kind(key, store.Peek) == b.kind {
 			w.ready = append(w.ready, readyKey{b.db, string(key)})
 		}
 	}
 	x.srv.serveReady(w)
-	w.tx.Unlock()
 }

@@ -93,7 +93,6 @@ func (s *Server) Open(c resp.Conn) (resp.Session, error) {
 		x.own = s.loops[c.Loop()]
 	}
 	x.out.SetProto(2)
-	x.setLimits()
 	if !c.Unix() {
 		x.bucket = s.limiter.Attach(c.RemoteAddr().Addr(), x.birth)
 		if err := x.bucket.Refused(); err != nil {
@@ -108,6 +107,7 @@ func (s *Server) Open(c resp.Conn) (resp.Session, error) {
 	x.pub.last.Store(x.birth >> lastShift)
 	s.counters.connections.Add(1)
 	s.sessions.add(x)
+	x.setLimits() // once it is in the list that applyConfig tells of others
 	return x, nil
 }
 
@@ -117,7 +117,7 @@ func (x *Session) setLimits() {
 	l := x.srv.limits.Load()
 	if x.authd {
 		x.limits = &l.frame
-		x.out.SetLimit(int(l.output))
+		x.out.SetLimit(int(l.outputOf(x.protected())))
 	} else {
 		x.limits = &l.unauthenticated
 		x.out.SetLimit(int(l.unauthOutput))
@@ -244,6 +244,9 @@ func (x *Session) Do(args [][]byte) (next resp.Next) {
 
 func (x *Session) panicked(w *worker, args [][]byte, p any) resp.Next {
 	w.tx.Unlock()
+	if w.serving != nil { // nobody else would end its wait
+		w.serving.session.conn.Kill()
+	}
 	x.srv.counters.panics.Add(1)
 	x.srv.log.Error("panic while running a command", "command", string(args[0]), "panic", p, "stack", string(debug.Stack()))
 	w.reset(x.srv)
