@@ -25,9 +25,14 @@ func onBothDoors(t *testing.T, tour func(t *testing.T, p *program, control *clie
 		t.Run(door, func(t *testing.T) {
 			socket := filepath.Join(t.TempDir(), "s")
 			p := startProgram(t, "--network-door", door, "--unixsocket", socket)
-			control, err := dial("unix", socket, 2) // never limited by rate
-			if err != nil {
-				t.Fatal(err)
+			var control *client // never limited by rate
+			await(t, "the unix socket is open", func() bool {
+				var err error
+				control, err = dial("unix", socket, 2)
+				return err == nil
+			})
+			if control == nil {
+				t.FailNow()
 			}
 			defer control.close()
 			tour(t, p, control)
