@@ -12,6 +12,7 @@ import (
 	"os/exec"
 	"path/filepath"
 	"regexp"
+	"slices"
 	"strings"
 	"sync"
 	"testing"
@@ -90,7 +91,10 @@ func startProgram(t testing.TB, args ...string) *program {
 			t.Logf("the server's log:\n%s", shortened(p.log.String(), 4000))
 		}
 	})
-	awaitListener(t, p.addr)
+	awaitListener(t, "tcp", p.addr)
+	if i := slices.Index(args, "--unixsocket"); i >= 0 {
+		awaitListener(t, "unix", args[i+1])
+	}
 	return p
 }
 

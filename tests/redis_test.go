@@ -84,15 +84,15 @@ func startRedis(t testing.TB, options [][2]string) *target {
 		cmd.Wait()
 	}
 	t.Cleanup(s.stop)
-	awaitListener(t, s.addr)
+	awaitListener(t, s.network, s.addr)
 	return s
 }
 
 // awaitListener returns once addr accepts connections.
-func awaitListener(t testing.TB, addr string) {
+func awaitListener(t testing.TB, network, addr string) {
 	t.Helper()
 	for deadline := time.Now().Add(replyTimeout); time.Now().Before(deadline); {
-		conn, err := net.Dial("tcp", addr)
+		conn, err := net.Dial(network, addr)
 		if err == nil {
 			conn.Close()
 			return
