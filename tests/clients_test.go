@@ -292,7 +292,7 @@ func (r *goRedisTour) blocking(t *testing.T) {
 		"BLPOP":      func() (any, error) { return c.BLPop(ctx, 0, "none", "jobs").Result() },
 		"BRPOP":      func() (any, error) { return c.BRPop(ctx, 0, "none", "jobs").Result() },
 		"BLMOVE":     func() (any, error) { return c.BLMove(ctx, "jobs", "done", "LEFT", "RIGHT", 0).Result() },
-		"BRPOPLPUSH": func() (any, error) { return c.BRPopLPush(ctx, "jobs", "done", 0).Result() },
+		"BRPOPLPUSH": func() (any, error) { return c.Do(ctx, "BRPOPLPUSH", "jobs", "done", "0").Result() },
 		"BLMPOP": func() (any, error) {
 			key, values, err := c.BLMPop(ctx, 0, "left", 2, "none", "jobs").Result()
 			return append([]string{key}, values...), err
