@@ -61,15 +61,20 @@ func memoryUsage(c *command.Ctx) {
 	c.Reply.Int(meta.Bytes)
 }
 
-// memoryPurge lets the collector run aside: one run at a time is enough.
 func memoryPurge(x *Session, c *command.Ctx) {
-	if p := &x.srv.memory.purging; p.CompareAndSwap(false, true) {
+	x.srv.purge()
+	c.Reply.OK()
+}
+
+// purge lets the collector run aside and give free memory back to the system:
+// one run at a time is enough.
+func (s *Server) purge() {
+	if p := &s.memory.purging; p.CompareAndSwap(false, true) {
 		go func() {
 			defer p.Store(false)
 			debug.FreeOSMemory()
 		}()
 	}
-	c.Reply.OK()
 }
 
 // heapSample is what of the Go runtime's memory the reports tell.

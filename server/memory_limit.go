@@ -26,7 +26,13 @@ type memoryState struct {
 	clientsLimit atomic.Int64 // maxmemory-clients in bytes, 0 = none
 	peak         atomic.Int64
 	purging      atomic.Bool // MEMORY PURGE runs
-	tight        atomic.Bool // used is near or over the limit: commands look closer
+
+	// Of the cron alone, see collectWhenCalm.
+	cycles     uint64 // collections seen
+	calmSince  int64  // when the last of them was seen, or there was little to collect
+	settled    int64  // bytes of objects after the last calm collection
+	collecting bool
+	tight      atomic.Bool // used is near or over the limit: commands look closer
 }
 
 // usedMemory returns the bytes that count against maxmemory.
@@ -47,9 +53,12 @@ func (s *Server) sampleMemory() {
 		{Name: "/memory/classes/heap/unused:bytes"},
 		{Name: "/memory/classes/heap/stacks:bytes"},
 		{Name: "/gc/heap/live:bytes"},
+		{Name: "/gc/cycles/total:gc-cycles"},
 	}
 	metrics.Read(sample)
-	s.tuneCollector(int64(sample[3].Value.Uint64()))
+	live := int64(sample[3].Value.Uint64())
+	s.tuneCollector(live)
+	s.collectWhenCalm(int64(sample[0].Value.Uint64()), live, sample[4].Value.Uint64())
 	var heap int64
 	for _, m := range sample[:3] {
 		heap += int64(m.Value.Uint64())
@@ -149,6 +158,32 @@ func (s *Server) tuneCollector(live int64) {
 		}
 		return
 	}
+}
+
+// A collection is due when the heap has grown by this much since the last calm
+// one and none has run for a while: after a burst nothing is allocated that
+// would start one, and the memory would stay taken.
+const (
+	growthWorthIt = 16 << 20
+	calmFor       = 2 * time.Second
+)
+
+// collectWhenCalm gives the memory of a burst back once it is over.
+func (s *Server) collectWhenCalm(objects, live int64, cycles uint64) {
+	m := &s.memory
+	now := resp.Monotonic()
+	m.settled = min(m.settled, live)
+	switch {
+	case m.collecting: // the collection of the last time has ended, or nearly
+		m.collecting = m.purging.Load()
+		m.settled = objects
+	case cycles != m.cycles || objects-m.settled < growthWorthIt:
+		m.calmSince = now
+	case now-m.calmSince > int64(calmFor):
+		m.collecting = true
+		s.purge()
+	}
+	m.cycles = cycles
 }
 
 // loopCount is the number of event loops: one on small machines, where a second
