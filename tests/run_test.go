@@ -292,7 +292,6 @@ func (r *run) compare(s *step, v value) error {
 type recording struct {
 	script  *script
 	replies map[int]map[int]value // line → protocol → reply
-	vars    map[int]*variables    // protocol → of the section being recorded
 }
 
 func (rec *recording) judge(proto int, r *run) func(*step, value) error {

@@ -42,7 +42,6 @@ func (s *step) replies() bool { return s.verb == ">" || s.verb == "raw>" || s.ve
 var (
 	commandLine = regexp.MustCompile(`^([23]?)(>|block>|send>|raw>|raw\+>)(?: ([a-z][a-z0-9]*):(?: |$)| |$)(.*)$`)
 	clientLine  = regexp.MustCompile(`^(wait|quiet|close) ([a-z][a-z0-9]*)$`)
-	directive   = regexp.MustCompile(`^(#|==|option |protocol |log>|clock |since |differs )`)
 )
 
 const defaultClient = "c"
