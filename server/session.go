@@ -273,16 +273,16 @@ func (x *Session) request(w *worker, args [][]byte) resp.Next {
 	if x.pub.command.Load() != int32(cmd.ID) {
 		x.pub.command.Store(int32(cmd.ID))
 	}
+	if x.bucket != nil && x.srv.limiter.Enabled() && cmd.Flags&command.NeverLimit == 0 {
+		if next, refused := x.limit(w, cmd, args); refused {
+			return next
+		}
+	}
 	if !cmd.ArityOK(len(args)) || cmd.Run == nil && x.srv.handlers[cmd.ID] == nil {
 		return x.refuse(w, cmd, resp.WrongArity(cmd.FullName))
 	}
 	if !x.authd && cmd.Flags&command.NoAuth == 0 {
 		return x.refuse(w, cmd, resp.ErrNoAuth)
-	}
-	if x.bucket != nil && x.srv.limiter.Enabled() && cmd.Flags&command.NeverLimit == 0 {
-		if next, refused := x.limit(w, cmd, args); refused {
-			return next
-		}
 	}
 	if next, refused := x.admit(w, cmd, args); refused {
 		return next
@@ -314,7 +314,7 @@ func (x *Session) refuseUnknown(w *worker, args [][]byte, e resp.Error) resp.Nex
 		return resp.Close
 	}
 	x.srv.counters.unknown.Add(1)
-	if x.bucket != nil && x.srv.limiter.Enabled() && x.authd {
+	if x.bucket != nil && x.srv.limiter.Enabled() {
 		if next, refused := x.limit(w, nil, args); refused {
 			return next
 		}
