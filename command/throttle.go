@@ -19,7 +19,8 @@ func throttleRows() []Row {
 		Name: "cl.throttle", Usage: "key max-burst:integer count period:integer [quantity:integer]", Arity: -5, Event: "set",
 		Summary: "Takes from an allowance of count in period seconds, max-burst + 1 at once; quantity 0 asks only.",
 		Group:   "string", Since: "1.0.0", Complexity: "O(1)",
-		Flags: Write | DenyOOM | Fast | OwnGrouping, Keys: oneKey(RW | Access | Update), Run: throttle,
+		Categories: []string{"-string"}, // the category holds the commands of Redis alone
+		Flags:      Write | DenyOOM | Fast | OwnGrouping, Keys: oneKey(RW | Access | Update), Run: throttle,
 	}}
 }
 
