@@ -71,6 +71,8 @@ part build build
 part 'vet, staticcheck' lint
 part tidy $GO test -count=1 -v .
 part unit unit
+# What counts bytes or allocations says nothing under the race detector.
+part memory $GO test -v -count=1 -run 'Allocat|Killers|AnnouncementsAreFree|IdleMemory' ./resp ./command ./store ./server ./limiter ./metrics
 part scripts blackbox -test.run '^TestScripts$' "$@"
 part differential blackbox -test.run '^TestDifferential$'
 part 'black box' blackbox -test.skip '^(TestScripts|TestDifferential)$'
