@@ -120,7 +120,7 @@ func specialHandling() map[string]special {
 		"memory|stats":    {why: "another memory layout", compare: byKind}, "memory|doctor": {why: "as memory|stats", compare: byKind},
 		"memory|malloc-stats": {why: "another allocator", compare: byKind},
 		"info":                {why: "facts about each server", compare: byKind},
-		"lolwut":              {why: "version and art are our own", compare: byKind},
+		"lolwut":              {why: "version and art are our own", args: fixedArgs("", "VERSION", "VERSION x"), compare: byKind},
 		"role":                {why: "replication offset", compare: byShape},
 		"command":             {why: "the newer commands of Redis are not all there", compare: byKind, weight: 1},
 		"command|docs":        {why: "as command", compare: byKind, weight: 1}, "command|list": {why: "as command", compare: byKind, weight: 1},
