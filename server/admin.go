@@ -291,11 +291,18 @@ func clusterContainer() Row {
 	return c
 }
 
+// lolwutNumbers is how many numbers Redis reads behind VERSION 5 and 6.
+var lolwutNumbers = map[int64]int{5: 3, 6: 2}
+
 // lolwut draws nerve cells and their links, a different net each time.
 func lolwut(x *Session, c *command.Ctx) {
 	a := resp.NewArgs(c.Args[1:])
 	if a.Left() > 1 && a.Is("VERSION") {
-		a.Int()
+		// What follows is the size of Redis' drawing of that version; ours has
+		// one size, but numbers they must be.
+		for n := lolwutNumbers[a.Int()]; n > 0 && a.Left() > 0; n-- {
+			a.Int()
+		}
 	}
 	if err := a.Err(); err != nil {
 		c.Fail(err)
