@@ -144,6 +144,7 @@ func (d *duel) run(count int) {
 		batch := d.batch(proto)
 		alone := batch[0].subject != nil && batch[0].subject.special.alone
 		if fault := d.play(batch, proto, alone); fault != nil {
+			fault.batch = batch
 			d.report(fault)
 			d.empty()
 			continue
@@ -191,6 +192,7 @@ type fault struct {
 	req          request
 	ours, theirs string
 	why          string
+	batch        []request
 }
 
 // play sends a batch over a pair of connections and compares the replies. A
@@ -532,7 +534,7 @@ func (d *duel) reproduce(f *fault) string {
 	trials := 0
 	fails := func(rs []request) bool { trials++; return d.differs(rs) }
 	if !fails(requests) {
-		return "  (not reproduced one command at a time; last request: " + line(f.req) + ")"
+		return "  (not reproduced one command at a time; the request was " + line(f.req) + ", its batch)\n" + lines(f.batch)
 	}
 	for size := len(requests) / 2; size > 0 && trials < maxTrials; size /= 2 {
 		for at := 0; at+size <= len(requests) && trials < maxTrials; {
