@@ -187,7 +187,8 @@ func TestRedisCLI(t *testing.T) {
 	})
 	t.Run("memkeys", func(t *testing.T) {
 		out := p.cli(t, "", "--memkeys")
-		contains(t, out, `Biggest string found '"key:49`, `Biggest stream found '"astream"' has `, "Sampled 502 keys")
+		contains(t, out, `Biggest string found '"key:4`, // keys of about one size take the same memory
+			`Biggest stream found '"astream"' has `, "Sampled 502 keys")
 		if strings.Contains(out, "failed") || strings.Contains(out, "WRONGTYPE") {
 			t.Error(out)
 		}

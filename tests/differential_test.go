@@ -527,10 +527,7 @@ const maxTrials = 300
 
 // reproduce removes requests as long as some difference remains.
 func (d *duel) reproduce(f *fault) string {
-	requests := slices.Clone(d.epoch)
-	if f.req.args != nil {
-		requests = append(requests, f.req)
-	}
+	requests := append(slices.Clone(d.epoch), f.batch...)
 	trials := 0
 	fails := func(rs []request) bool { trials++; return d.differs(rs) }
 	if !fails(requests) {

@@ -99,14 +99,15 @@ const (
 // specialHandling is built by a function, as generators appear in it.
 func specialHandling() map[string]special {
 	return map[string]special{
-		"flushall":   {why: "would leave nothing to compare", weight: rarely},
-		"flushdb":    {why: "would leave nothing to compare", weight: rarely},
-		"swapdb":     {why: "hides the keys in use", weight: rarely},
-		"select":     {why: "hides the keys in use; each batch ends with SELECT 0", weight: rarely},
-		"keys":       {why: "order is the hash table's", compare: asSet},
-		"scan":       {why: "cursors are the server's own; contents are compared by whole scans", compare: compareScan, args: scanArgs},
-		"randomkey":  {why: "random", compare: byKind},
-		"ttl":        {why: "time passes", compare: within(2)},
+		"flushall":  {why: "would leave nothing to compare", weight: rarely},
+		"flushdb":   {why: "would leave nothing to compare", weight: rarely},
+		"swapdb":    {why: "hides the keys in use", weight: rarely},
+		"select":    {why: "hides the keys in use; each batch ends with SELECT 0", weight: rarely},
+		"keys":      {why: "order is the hash table's", compare: asSet},
+		"scan":      {why: "cursors are the server's own; contents are compared by whole scans", compare: compareScan, args: scanArgs},
+		"randomkey": {why: "random", compare: byKind},
+		"ttl":       {why: "time passes", compare: within(2)},
+		"expire":    {why: "GT and LT compare with a time set by another clock", compare: unlessCompared}, "pexpire": {why: "as expire", compare: unlessCompared},
 		"pttl":       {why: "time passes", compare: within(2000)},
 		"expiretime": {why: "relative expiry starts at each server's now", compare: within(2)}, "pexpiretime": {why: "as expiretime", compare: within(2000)},
 		"dbsize":          {why: "counts keys past their time until they are found", compare: byShape},
@@ -254,6 +255,15 @@ func compareStreamInfo(args []string, ours, theirs value) string {
 		return v
 	}
 	return exact(args, strip(ours), strip(theirs))
+}
+
+// unlessCompared is exact but for GT and LT: whether the same relative expiry,
+// set twice, is later than itself depends on when each server read its clock.
+func unlessCompared(args []string, ours, theirs value) string {
+	if last := strings.ToUpper(args[len(args)-1]); last == "GT" || last == "LT" {
+		return byShape(args, ours, theirs)
+	}
+	return exact(args, ours, theirs)
 }
 
 func getkeysArgs(g *generator, s *subject, args []string) []string {
