@@ -39,6 +39,9 @@ func newerThanReference(args []string, ours, theirs value) bool {
 	if strings.EqualFold(args[0], "LPOS") && strings.HasPrefix(ours.text, "ERR value is out of range, value must between") {
 		return true // 7.2 refuses a RANK of -2^63
 	}
+	if strings.EqualFold(args[0], "XSETID") && strings.HasSuffix(ours.text, "smaller than current max_deleted_entry_id") {
+		return true // 7.2 looks at what was deleted
+	}
 	if !theirs.isError() {
 		return false
 	}
