@@ -110,6 +110,7 @@ type duel struct {
 	marker       int
 	last         []request // the batch last sent
 	lone         int       // connections of their own made so far
+	parted       bool      // a deliberate difference may have made the data differ
 }
 
 // pair is a connection to each server in the same state.
@@ -150,6 +151,10 @@ func (d *duel) run(count int) {
 			continue
 		}
 		d.done += len(batch)
+		if d.parted {
+			d.empty()
+			continue
+		}
 		d.epoch = append(d.epoch, batch...)
 		if len(d.epoch) >= epochLength {
 			if fault := d.compareState(); fault != nil {
@@ -261,7 +266,7 @@ func (d *duel) exchange(p *pair, batch []request, restore bool) *fault {
 	ours, err1 := collect(p.ours, raw, mark)
 	theirs, err2 := collect(p.theirs, raw, mark)
 	d.count(batch, theirs)
-	f := compareBatch(batch, ours, theirs, restore)
+	f := d.compareBatch(batch, ours, theirs, restore)
 	switch {
 	case f != nil:
 		return f
@@ -317,9 +322,9 @@ func collect(c *client, raw []byte, mark string) ([]value, error) {
 	}
 }
 
-func compareBatch(batch []request, ours, theirs []value, pipelined bool) *fault {
+func (d *duel) compareBatch(batch []request, ours, theirs []value, pipelined bool) *fault {
 	if !pipelined {
-		return compareSeveral(batch[0], ours, theirs)
+		return d.compareSeveral(batch[0], ours, theirs)
 	}
 	var queue []request // commands queued in a transaction
 	for i, r := range batch {
@@ -327,7 +332,7 @@ func compareBatch(batch []request, ours, theirs []value, pipelined bool) *fault 
 			break
 		}
 		a, b := ours[i], theirs[i]
-		if why := compareOne(r, queue, a, b); why != "" {
+		if why := d.compareOne(r, queue, a, b); why != "" {
 			return &fault{req: r, ours: a.render(), theirs: b.render(), why: why}
 		}
 		switch {
@@ -352,7 +357,7 @@ func renderAll(vs []value, from int) string {
 	return vs[from].render()
 }
 
-func compareSeveral(r request, ours, theirs []value) *fault {
+func (d *duel) compareSeveral(r request, ours, theirs []value) *fault {
 	if len(ours) != len(theirs) {
 		return &fault{req: r, why: fmt.Sprintf("%d replies against %d", len(ours), len(theirs)), ours: renderAll(ours, 0), theirs: renderAll(theirs, 0)}
 	}
@@ -361,7 +366,7 @@ func compareSeveral(r request, ours, theirs []value) *fault {
 		sortValues(theirs)
 	}
 	for i := range ours {
-		if why := compareOne(r, nil, ours[i], theirs[i]); why != "" {
+		if why := d.compareOne(r, nil, ours[i], theirs[i]); why != "" {
 			return &fault{req: r, ours: ours[i].render(), theirs: theirs[i].render(), why: why}
 		}
 	}
@@ -370,7 +375,7 @@ func compareSeveral(r request, ours, theirs []value) *fault {
 
 // compareOne compares the replies to one request; an EXEC's element by element
 // under the rules of the commands queued.
-func compareOne(r request, queue []request, ours, theirs value) string {
+func (d *duel) compareOne(r request, queue []request, ours, theirs value) string {
 	if r.subject == nil || theirs.kind == '+' && theirs.text == "QUEUED" {
 		return exact(r.args, ours, theirs)
 	}
@@ -379,7 +384,7 @@ func compareOne(r request, queue []request, ours, theirs value) string {
 			return "differs"
 		}
 		for i, q := range queue {
-			if why := compareOne(q, nil, ours.items[i], theirs.items[i]); why != "" {
+			if why := d.compareOne(q, nil, ours.items[i], theirs.items[i]); why != "" {
 				return fmt.Sprintf("element %d, %q, %s", i, q.args, why)
 			}
 		}
@@ -387,6 +392,7 @@ func compareOne(r request, queue []request, ours, theirs value) string {
 	}
 	why := comparisonFor(r.subject)(r.args, ours, theirs)
 	if why != "" && deliberate(r.args, ours, theirs) {
+		d.parted = d.parted || r.subject.writes
 		return ""
 	}
 	return why
@@ -394,7 +400,7 @@ func compareOne(r request, queue []request, ours, theirs value) string {
 
 // empty brings both servers to the same start.
 func (d *duel) empty() {
-	d.epoch = nil
+	d.epoch, d.parted = nil, false
 	for _, s := range []*target{d.ours, d.theirs} {
 		c, err := dial(s.network, s.addr, 2)
 		if err != nil {
@@ -614,7 +620,7 @@ func (d *duel) single(p *pair, r request, queues map[int][]request) *fault {
 	if ours.kind == 'x' && theirs.kind == 'x' {
 		return &fault{req: r, why: "closed"}
 	}
-	if why := compareOne(r, queues[r.proto], ours, theirs); why != "" {
+	if why := d.compareOne(r, queues[r.proto], ours, theirs); why != "" {
 		return &fault{req: r, why: why}
 	}
 	switch {

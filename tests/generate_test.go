@@ -23,6 +23,7 @@ type subject struct {
 	arity int
 	tips  map[string]bool
 
+	writes  bool
 	special special
 }
 
