@@ -20,7 +20,6 @@ type subject struct {
 	words []string // name, or container and subcommand
 	full  string   // "config|get"
 	args  []argument
-	arity int
 	tips  map[string]bool
 
 	writes  bool

@@ -178,7 +178,7 @@ func differentialSubjects(t testing.TB, ours *inside) []subject {
 		if err != nil {
 			t.Fatal(err)
 		}
-		s := subject{full: c.FullName, args: grammar(args), arity: c.Arity, writes: c.HasFlag(command.Write), tips: map[string]bool{}}
+		s := subject{full: c.FullName, args: grammar(args), writes: c.HasFlag(command.Write), tips: map[string]bool{}}
 		if c.Parent != nil {
 			s.words = append(s.words, c.Parent.Name)
 		}
