@@ -29,6 +29,7 @@ func TestDifferential(t *testing.T) {
 		return *flagOnly != "" && !named(s.full, *flagOnly) || *flagWithout != "" && named(s.full, *flagWithout)
 	})
 	theirs := startRedis(t, [][2]string{{"hz", "500"}}) // time-outs are looked at hz times a second
+	noStaleHandling(t, subjects)
 	markNewer(t, theirs, subjects)
 	seed := *flagSeed
 	if seed == 0 {
@@ -43,6 +44,22 @@ func TestDifferential(t *testing.T) {
 	d.run(count)
 	t.Logf("%d requests of %d commands compared; %d differences; only errors from %q",
 		d.done, len(subjects), d.found, d.neverAnswered())
+}
+
+// noStaleHandling demands that special handling is of commands that exist.
+func noStaleHandling(t *testing.T, subjects []subject) {
+	if *flagOnly != "" || *flagWithout != "" {
+		return
+	}
+	known := map[string]bool{}
+	for _, s := range subjects {
+		known[s.full] = true
+	}
+	for name, s := range specialHandling() {
+		if !known[name] || s.why == "" {
+			t.Errorf("specials_test.go: %q is no command, or its handling has no reason", name)
+		}
+	}
 }
 
 // markNewer gives the commands that the reference does not know connections of

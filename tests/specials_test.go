@@ -112,7 +112,6 @@ func specialHandling() map[string]special {
 		"expiretime": {why: "relative expiry starts at each server's now", compare: within(2)}, "pexpiretime": {why: "as expiretime", compare: within(2000)},
 		"dbsize":          {why: "counts keys past their time until they are found", compare: byShape},
 		"time":            {why: "time passes", compare: byShape},
-		"lastsave":        {why: "time passes", compare: byShape},
 		"object|idletime": {why: "small integers are shared in Redis, and their access time with them", compare: byShape},
 		"object|freq":     {why: "needs an LFU policy; the error is the same", compare: byShape},
 		"object|refcount": {why: "small integers are shared in Redis", compare: byShape},
@@ -178,8 +177,6 @@ func specialHandling() map[string]special {
 		"xread":                   {why: "must not wait for ever", args: shortBlock},
 		"xinfo|stream":            {why: "radix tree numbers are Redis' own", compare: compareStreamInfo},
 		"module|list":             {why: "harmless"},
-		"cluster":                 {why: "harmless"},
-		"ratelimit":               {why: "our own"},
 		"cl.throttle":             {why: "not in a Redis without modules: must change nothing", args: fixedArgs("", "s x 1 1", "l 1 0 1", "s 5 1 10 0", "nosuch 1 1 1 0", "n 1 1 9223372036854775807")},
 	}
 }
