@@ -131,6 +131,9 @@ func both(o options, door string, figure func(p *process) (float64, error)) (our
 	return ours, theirs, nil
 }
 
+// settling is the time in which both servers give back what the load needed.
+const settling = 4 * time.Second
+
 // growth returns what the process holds more after a change, once it is calm.
 func growth(p *process, change func() error) (float64, error) {
 	before, err := p.resident()
@@ -140,7 +143,7 @@ func growth(p *process, change func() error) (float64, error) {
 	if err := change(); err != nil {
 		return 0, err
 	}
-	time.Sleep(time.Second) // both give back what the load needed
+	time.Sleep(settling)
 	after, err := p.resident()
 	return after - before, err
 }
