@@ -30,7 +30,7 @@ type memoryState struct {
 	// Of the cron alone, see collectWhenCalm.
 	cycles     uint64 // collections seen
 	calmSince  int64  // when the last of them was seen, or there was little to collect
-	settled    int64  // bytes of objects after the last calm collection
+	settled    int64  // bytes held after the last calm collection
 	collecting bool
 	tight      atomic.Bool // used is near or over the limit: commands look closer
 }
@@ -54,11 +54,12 @@ func (s *Server) sampleMemory() {
 		{Name: "/memory/classes/heap/stacks:bytes"},
 		{Name: "/gc/heap/live:bytes"},
 		{Name: "/gc/cycles/total:gc-cycles"},
+		{Name: "/memory/classes/heap/free:bytes"},
 	}
 	metrics.Read(sample)
 	live := int64(sample[3].Value.Uint64())
 	s.tuneCollector(live)
-	s.collectWhenCalm(int64(sample[0].Value.Uint64()), live, sample[4].Value.Uint64())
+	s.collectWhenCalm(int64(sample[0].Value.Uint64()+sample[5].Value.Uint64()), live, sample[4].Value.Uint64())
 	var heap int64
 	for _, m := range sample[:3] {
 		heap += int64(m.Value.Uint64())
@@ -168,16 +169,17 @@ const (
 	calmFor       = 2 * time.Second
 )
 
-// collectWhenCalm gives the memory of a burst back once it is over.
-func (s *Server) collectWhenCalm(objects, live int64, cycles uint64) {
+// collectWhenCalm gives the memory of a burst back once it is over. held is what
+// the heap keeps from the system: objects, dead or alive, and free space.
+func (s *Server) collectWhenCalm(held, live int64, cycles uint64) {
 	m := &s.memory
 	now := resp.Monotonic()
 	m.settled = min(m.settled, live)
 	switch {
 	case m.collecting: // the collection of the last time has ended, or nearly
 		m.collecting = m.purging.Load()
-		m.settled = objects
-	case cycles != m.cycles || objects-m.settled < growthWorthIt:
+		m.settled = held
+	case cycles != m.cycles || held-m.settled < growthWorthIt:
 		m.calmSince = now
 	case now-m.calmSince > int64(calmFor):
 		m.collecting = true
