@@ -143,6 +143,7 @@ type Ctx struct {
 type Conf struct {
 	ProtoMaxBulkLen       int64
 	ListMaxListpackSize   int64
+	HLLSparseMaxBytes     int
 	StreamNodeMaxBytes    int64
 	StreamNodeMaxEntries  int64
 	MaxMemoryLFU          bool // maxmemory-policy is an LFU one

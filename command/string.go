@@ -13,7 +13,7 @@ import (
 // options allocate nothing.
 
 func stringRows() []Row {
-	return slices.Concat(stringReadRows(), setRows(), stringChangeRows(), counterRows())
+	return slices.Concat(stringReadRows(), stringSetRows(), stringChangeRows(), counterRows())
 }
 
 func stringReadRows() []Row {
@@ -59,7 +59,7 @@ func stringReadRows() []Row {
 	}
 }
 
-func setRows() []Row {
+func stringSetRows() []Row {
 	return []Row{
 		{
 			Name: "set", Arity: -3,

@@ -34,7 +34,10 @@ type Table struct {
 // Rows returns the rows of every family of this package.
 func Rows() []Row {
 	var all []Row
-	for _, family := range [][]Row{stringRows(), throttleRows(), keyRows(), listRows(), streamRows()} {
+	for _, family := range [][]Row{
+		stringRows(), bitmapRows(), hyperloglogRows(), throttleRows(), keyRows(), dumpRows(), sortRows(),
+		hashRows(), listRows(), setRows(), zsetRows(), geoRows(), streamRows(),
+	} {
 		all = append(all, family...)
 	}
 	return all

@@ -11,6 +11,14 @@ import (
 	"time"
 )
 
+// Listpack holds the sizes up to which Redis packs small collections.
+type Listpack struct {
+	HashEntries, HashValue int // fields; bytes of the longest field or value
+	SetIntset              int // members, while all are integers
+	SetEntries, SetValue   int
+	ZSetEntries, ZSetValue int
+}
+
 // Config is the value of every option. It is never changed after Load: a live
 // change makes a new Config (With, Source.Reload) that the server swaps in.
 type Config struct {
@@ -60,7 +68,9 @@ type Config struct {
 	Databases             int
 	Shards                int // per database; 0 = chosen for the machine
 	Hz                    int
-	ListMaxListpackSize   int // > 0 elements; -1 … -5: 4, 8, 16, 32, 64 KiB
+	Listpack              Listpack // which form OBJECT ENCODING names
+	HLLSparseMaxBytes     int      // of a HyperLogLog before it becomes dense
+	ListMaxListpackSize   int      // > 0 elements; -1 … -5: 4, 8, 16, 32, 64 KiB
 	StreamNodeMaxBytes    int64
 	StreamNodeMaxEntries  int64
 	StreamEventTypeField  string

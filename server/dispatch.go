@@ -232,7 +232,7 @@ func (s *Server) readyAfterSwap(w *worker, db int) {
 	})
 }
 
-var delName = []byte("DEL")
+var delName, hdelName = []byte("DEL"), []byte("HDEL")
 
 // record appends a command's effect to the open journal unit, and the unit to
 // the log unless a transaction goes on. A key that only expired or was evicted
@@ -243,6 +243,8 @@ func (s *Server) record(w *worker, ctx *command.Ctx, args [][]byte, db int, chan
 		switch c := &changes[i]; c.Effect {
 		case store.Expired, store.Evicted:
 			w.unit = append(w.unit, journal.Record{DB: c.DB, Args: copyArgs([][]byte{delName, c.Key})})
+		case store.FieldsExpired:
+			w.unit = append(w.unit, journal.Record{DB: c.DB, Args: copyArgs(append([][]byte{hdelName, c.Key}, c.Fields...))})
 		default:
 			own = true
 		}

@@ -206,6 +206,7 @@ func commandConf(c *config.Config) *command.Conf {
 	return &command.Conf{
 		ProtoMaxBulkLen:       c.ProtoMaxBulkLen,
 		ListMaxListpackSize:   int64(c.ListMaxListpackSize),
+		HLLSparseMaxBytes:     c.HLLSparseMaxBytes,
 		StreamNodeMaxBytes:    c.StreamNodeMaxBytes,
 		StreamNodeMaxEntries:  c.StreamNodeMaxEntries,
 		MaxMemoryLFU:          strings.HasSuffix(c.MaxMemoryPolicy, "-lfu"),

@@ -132,6 +132,11 @@ func (s *Server) applyMemory(c *config.Config) error {
 	if !ok {
 		return fmt.Errorf("maxmemory-policy: '%s' is not a policy", c.MaxMemoryPolicy)
 	}
+	l := &c.Listpack
+	s.store.SetPacking(store.Packing{
+		HashEntries: l.HashEntries, HashValue: l.HashValue, SetIntset: l.SetIntset, SetEntries: l.SetEntries,
+		SetValue: l.SetValue, ZSetEntries: l.ZSetEntries, ZSetValue: l.ZSetValue,
+	})
 	s.store.SetPolicy(policy, c.MaxMemorySamples, c.LFULogFactor, c.LFUDecayTime)
 	s.memory.limit.Store(c.MaxMemory)
 	s.memory.clientsLimit.Store(c.ClientsMemory())

@@ -36,14 +36,15 @@ const (
 type Effect uint8
 
 const (
-	Created     Effect = iota // the key did not exist before
-	Changed                   // the value or the expiry changed
-	Overwritten               // the value was replaced by one of another kind
-	Emptied                   // the collection lost its last element and was removed
-	Deleted                   // removed by a command
-	Expired                   // removed because its time had come
-	Evicted                   // removed to free memory
-	Flushed                   // the whole database was emptied, or exchanged with another
+	Created       Effect = iota // the key did not exist before
+	Changed                     // the value or the expiry changed
+	Overwritten                 // the value was replaced by one of another kind
+	Emptied                     // the collection lost its last element and was removed
+	Deleted                     // removed by a command
+	Expired                     // removed because its time had come
+	Evicted                     // removed to free memory
+	FieldsExpired               // some fields of a hash were removed because their time had come
+	Flushed                     // the whole database was emptied, or exchanged with another
 )
 
 // Change is one line of a transaction's change list.
@@ -52,7 +53,8 @@ type Change struct {
 	Key    []byte // a copy, valid until the transaction's next Begin; nil when Flushed
 	Kind   Kind
 	Effect Effect
-	Event  string // name of the keyspace event
+	Event  string   // name of the keyspace event
+	Fields [][]byte // the fields removed, with FieldsExpired; valid as Key is
 }
 
 // Object is a value that lives on the Go heap because it is large.

@@ -37,6 +37,7 @@ type Store struct {
 	samples  atomic.Int32
 	lfuLog   atomic.Int32
 	lfuDecay atomic.Int32 // minutes
+	packing  atomic.Pointer[Packing]
 
 	_ [64]byte // every transaction reads what is above; what is below is written often
 
@@ -76,6 +77,7 @@ func New(o Options) *Store {
 		s.locks[i].number = uint32(i)
 	}
 	s.SetPolicy(NoEviction, 5, 10, 1)
+	s.SetPacking(DefaultPacking)
 	return s
 }
 

@@ -1,0 +1,5 @@
+package command
+
+// Bitmaps (https://redis.io/commands/?group=bitmap).
+
+func bitmapRows() []Row { return nil }

@@ -1,0 +1,5 @@
+package command
+
+// Geospatial indexes (https://redis.io/commands/?group=geo).
+
+func geoRows() []Row { return nil }

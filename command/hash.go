@@ -1,0 +1,5 @@
+package command
+
+// Hashes (https://redis.io/commands/?group=hash).
+
+func hashRows() []Row { return nil }

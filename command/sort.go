@@ -1,0 +1,5 @@
+package command
+
+// SORT and SORT_RO.
+
+func sortRows() []Row { return nil }
