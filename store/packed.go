@@ -153,28 +153,32 @@ type numberText [20]byte
 // unpack returns the value of the element that b begins with: a part of b, or
 // a number's text written into num.
 func unpack(b []byte, num *numberText) []byte {
-	var n int64
 	switch c := b[0]; {
-	case c < 0x80:
-		n = int64(c)
-	case c < 0xc0:
+	case c >= 0x80 && c < 0xc0:
 		return b[1 : 1+int(c&0x3f)]
-	case c < 0xe0:
-		n = int64(uint64(c&0x1f)<<8|uint64(b[1])) << 51 >> 51
-	case c < 0xf0:
+	case c >= 0xe0 && c < 0xf0:
 		return b[2 : 2+int(c&0x0f)<<8+int(b[1])]
 	case c == tagText32:
 		return b[5 : 5+int(binary.LittleEndian.Uint32(b[1:]))]
-	case c == tagInt16:
-		n = int64(int16(binary.LittleEndian.Uint16(b[1:])))
-	case c == tagInt24:
-		n = int64(int32(uint32(b[1])<<8|uint32(b[2])<<16|uint32(b[3])<<24) >> 8)
-	case c == tagInt32:
-		n = int64(int32(binary.LittleEndian.Uint32(b[1:])))
-	default:
-		n = int64(binary.LittleEndian.Uint64(b[1:]))
 	}
-	return strconv.AppendInt(num[:0], n, 10)
+	return strconv.AppendInt(num[:0], unpackInt(b), 10)
+}
+
+// unpackInt returns the number that b begins with.
+func unpackInt(b []byte) int64 {
+	switch c := b[0]; {
+	case c < 0x80:
+		return int64(c)
+	case c < 0xe0:
+		return int64(uint64(c&0x1f)<<8|uint64(b[1])) << 51 >> 51
+	case c == tagInt16:
+		return int64(int16(binary.LittleEndian.Uint16(b[1:])))
+	case c == tagInt24:
+		return int64(int32(uint32(b[1])<<8|uint32(b[2])<<16|uint32(b[3])<<24) >> 8)
+	case c == tagInt32:
+		return int64(int32(binary.LittleEndian.Uint32(b[1:])))
+	}
+	return int64(binary.LittleEndian.Uint64(b[1:]))
 }
 
 // backSize returns the bytes of the back length of an element of n bytes.
