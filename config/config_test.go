@@ -19,7 +19,7 @@ var redisNames = strings.Fields(`port bind unixsocket unixsocketperm tcp-backlog
 	lfu-log-factor lfu-decay-time lazyfree-lazy-user-flush list-max-listpack-size
 	stream-node-max-bytes stream-node-max-entries appendonly save dir hz shutdown-timeout enable-debug-command
 	enable-protected-configs loglevel logfile slowlog-log-slower-than slowlog-max-len latency-monitor-threshold
-	latency-tracking latency-tracking-info-percentiles`)
+	latency-tracking latency-tracking-info-percentiles hll-sparse-max-bytes`)
 
 func TestRows(t *testing.T) {
 	redis := map[string]bool{}
@@ -85,6 +85,8 @@ var busyArgs = []string{
 	"--proto-max-bulk-len", "2mb", "--proto-max-args", "17", "--proto-inline-max", "2000", "--proto-header-max", "40",
 	"--unauthenticated-max-args", "5", "--unauthenticated-max-bulk-len", "1k", "--unauthenticated-query-buffer-limit", "100kb", "--unauthenticated-output-buffer-limit", "5kb",
 	"--databases", "2", "--shards", "8", "--maxmemory", "1g", "--maxmemory-policy", "ALLKEYS-LRU", "--maxmemory-samples", "6", "--lfu-log-factor", "1", "--lfu-decay-time", "2",
+	"--hash-max-listpack-entries", "11", "--hash-max-listpack-value", "12", "--set-max-intset-entries", "13", "--set-max-listpack-entries", "14",
+	"--set-max-listpack-value", "15", "--zset-max-listpack-entries", "16", "--zset-max-listpack-value", "17", "--hll-sparse-max-bytes", "18",
 	"--lazyfree-lazy-user-flush", "yes", "--list-max-listpack-size", "-1", "--stream-node-max-bytes", "0", "--stream-node-max-entries", "7",
 	"--stream-event-type-field", "kind", "--dir", "/tmp", "--hz", "20", "--shutdown-timeout", "1", "--enable-debug-command", "local", "--enable-protected-configs", "yes",
 	"--loglevel", "debug", "--logfile", "x.log", "--log-format", "json", "--slowlog-log-slower-than", "-1", "--slowlog-max-len", "5", "--latency-monitor-threshold", "6",
