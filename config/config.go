@@ -75,6 +75,8 @@ type Config struct {
 	StreamNodeMaxEntries  int64
 	StreamEventTypeField  string
 	LazyfreeLazyUserFlush bool
+	NotifyKeyspaceEvents  string // letters, as CONFIG GET shows them
+	TrackingTableMaxKeys  int64  // 0 = no limit
 	Dir                   string // absolute
 	ShutdownTimeout       int    // seconds
 

@@ -19,7 +19,7 @@ var redisNames = strings.Fields(`port bind unixsocket unixsocketperm tcp-backlog
 	lfu-log-factor lfu-decay-time lazyfree-lazy-user-flush list-max-listpack-size
 	stream-node-max-bytes stream-node-max-entries appendonly save dir hz shutdown-timeout enable-debug-command
 	enable-protected-configs loglevel logfile slowlog-log-slower-than slowlog-max-len latency-monitor-threshold
-	latency-tracking latency-tracking-info-percentiles hll-sparse-max-bytes`)
+	latency-tracking latency-tracking-info-percentiles hll-sparse-max-bytes notify-keyspace-events tracking-table-max-keys`)
 
 func TestRows(t *testing.T) {
 	redis := map[string]bool{}
@@ -87,6 +87,7 @@ var busyArgs = []string{
 	"--databases", "2", "--shards", "8", "--maxmemory", "1g", "--maxmemory-policy", "ALLKEYS-LRU", "--maxmemory-samples", "6", "--lfu-log-factor", "1", "--lfu-decay-time", "2",
 	"--hash-max-listpack-entries", "11", "--hash-max-listpack-value", "12", "--set-max-intset-entries", "13", "--set-max-listpack-entries", "14",
 	"--set-max-listpack-value", "15", "--zset-max-listpack-entries", "16", "--zset-max-listpack-value", "17", "--hll-sparse-max-bytes", "18",
+	"--notify-keyspace-events", "mKEn$l", "--tracking-table-max-keys", "19",
 	"--lazyfree-lazy-user-flush", "yes", "--list-max-listpack-size", "-1", "--stream-node-max-bytes", "0", "--stream-node-max-entries", "7",
 	"--stream-event-type-field", "kind", "--dir", "/tmp", "--hz", "20", "--shutdown-timeout", "1", "--enable-debug-command", "local", "--enable-protected-configs", "yes",
 	"--loglevel", "debug", "--logfile", "x.log", "--log-format", "json", "--slowlog-log-slower-than", "-1", "--slowlog-max-len", "5", "--latency-monitor-threshold", "6",
@@ -111,6 +112,22 @@ func TestBusyIsBusy(t *testing.T) {
 		f := cv.Type().Field(i)
 		if f.IsExported() && f.Name != "MemoryAllowed" && reflect.DeepEqual(cv.Field(i).Interface(), dv.Field(i).Interface()) {
 			t.Errorf("no option sets Config.%s", f.Name)
+		}
+	}
+}
+
+func TestKeyspaceEventLetters(t *testing.T) {
+	for given, want := range map[string]string{
+		"": "", "KEA": "AKE", "Ex": "xE", "mEnKA": "AnKEm", "dtexzhsl$gK": "AK", "EKgg": "gKE", "tzl": "lzt",
+	} {
+		c := Default()
+		if err := (keyspaceEvents{}).set(c, given); err != nil || c.NotifyKeyspaceEvents != want {
+			t.Errorf("%q is kept as %q, %v; want %q", given, c.NotifyKeyspaceEvents, err, want)
+		}
+	}
+	for _, bad := range []string{"KEAq", "a", "K E", "AKé"} {
+		if err := (keyspaceEvents{}).set(Default(), bad); err == nil {
+			t.Errorf("%q is taken", bad)
 		}
 	}
 }

@@ -483,6 +483,34 @@ func joinLimits(c *Config, replica string, size func(int64) string) string {
 	return strings.Join(words, " ")
 }
 
+// EventClasses are the classes of keyspace events that the letter A of
+// notify-keyspace-events stands for.
+const EventClasses = "g$lshzxetd"
+
+// keyspaceEvents is notify-keyspace-events: letters in any order, kept in the
+// order of redis-server's CONFIG GET.
+type keyspaceEvents struct{ single }
+
+func (keyspaceEvents) set(c *Config, text string) error {
+	const order = EventClasses + "nKEm"
+	if strings.Trim(text, "A"+order) != "" {
+		return reason("Invalid event class character. Use 'Ag$lshzxeKEtmdn'.")
+	}
+	text = strings.ReplaceAll(text, "A", EventClasses)
+	var b strings.Builder
+	for _, letter := range order {
+		if strings.ContainsRune(text, letter) {
+			b.WriteRune(letter)
+		}
+	}
+	c.NotifyKeyspaceEvents = strings.Replace(b.String(), EventClasses, "A", 1)
+	return nil
+}
+
+func (keyspaceEvents) get(c *Config) string  { return c.NotifyKeyspaceEvents }
+func (keyspaceEvents) file(c *Config) string { return c.NotifyKeyspaceEvents }
+func (keyspaceEvents) allowed() string       { return "letters of Ag$lshzxeKEtmdn" }
+
 // appendOnly and saveParams are the switches of durability, which does not
 // exist yet: only the values that promise nothing are taken.
 type appendOnly struct{ single }
