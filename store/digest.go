@@ -54,6 +54,10 @@ func (tx *Tx) DigestValue(key []byte) (sum [20]byte) {
 		l := List{tx: tx}
 		l.open(s)
 		l.Range(0, -1, func(v []byte) bool { part(h, v); return true })
+	case KindZSet:
+		z := ZSet{tx: tx}
+		z.open(s)
+		z.digest(h)
 	case KindStream:
 		tx.object(s).(*Stream).digest(h)
 	}
