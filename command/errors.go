@@ -18,6 +18,10 @@ func translate(err error) resp.Error {
 		return resp.ErrWrongType
 	case errors.Is(err, store.ErrTooLarge):
 		return resp.ErrStringTooLong
+	case errors.Is(err, store.ErrPayload):
+		return resp.ErrPayload
+	case errors.Is(err, store.ErrBadData):
+		return resp.ErrBadData
 	}
 	return resp.Error("ERR internal error: " + err.Error())
 }

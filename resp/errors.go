@@ -48,6 +48,13 @@ const (
 	ErrNaNOrInf        Error = "ERR increment would produce NaN or Infinity"
 	ErrStringTooLong   Error = "ERR string exceeds maximum allowed size (proto-max-bulk-len)"
 	ErrSameObject      Error = "ERR source and destination objects are the same"
+	ErrBusyKey         Error = "BUSYKEY Target key name already exists."
+	ErrPayload         Error = "ERR DUMP payload version or checksum are wrong"
+	ErrBadData         Error = "ERR Bad data format"
+	ErrRestoreTTL      Error = "ERR Invalid TTL value, must be >= 0"
+	ErrIdleTime        Error = "ERR Invalid IDLETIME value, must be >= 0"
+	ErrFreq            Error = "ERR Invalid FREQ value, must be >= 0 and <= 255"
+	ErrSortScores      Error = "ERR One or more scores can't be converted into double"
 	ErrDBIndex         Error = "ERR DB index is out of range"
 	ErrInvalidFirstDB  Error = "ERR invalid first DB index"
 	ErrInvalidSecondDB Error = "ERR invalid second DB index"
@@ -59,6 +66,15 @@ const (
 	ErrLCSMemory       Error = "ERR Insufficient memory, transient memory for LCS exceeds proto-max-bulk-len"
 	ErrThrottleRate    Error = "ERR rate is out of range, must be at most 1000000 a second"
 	ErrLCSNotString    Error = "ERR The specified keys must contain string values"
+
+	// Bitmaps.
+	ErrBitOffset        Error = "ERR bit offset is not an integer or out of range"
+	ErrBit              Error = "ERR bit is not an integer or out of range"
+	ErrBitArgument      Error = "ERR The bit argument must be 1 or 0."
+	ErrBitopNot         Error = "ERR BITOP NOT must be called with a single source key."
+	ErrBitfieldType     Error = "ERR Invalid bitfield type. Use something like i16 u8. Note that u64 is not supported but i64 is."
+	ErrBitfieldOverflow Error = "ERR Invalid OVERFLOW type specified"
+	ErrBitfieldReadOnly Error = "ERR BITFIELD_RO only supports the GET subcommand"
 
 	// Streams.
 	ErrStreamID             Error = "ERR Invalid stream ID specified as stream command argument"
@@ -82,7 +98,37 @@ const (
 	ErrXReadGroupOnly       Error = "ERR The GROUP option is only supported by XREADGROUP. You called XREAD instead."
 	ErrXReadNoAckOnly       Error = "ERR The NOACK option is only supported by XREADGROUP. You called XREAD instead."
 	ErrXReadGreater         Error = "ERR The > ID can be specified only when calling XREADGROUP using the GROUP <group> <consumer> option."
+	ErrXReadClaimOnly       Error = "ERR The CLAIM option is only supported by XREADGROUP. You called XREAD instead."
+	ErrXReadGroupMissing    Error = "ERR Missing GROUP option for XREADGROUP"
+	ErrXReadGroupDollar     Error = "ERR The $ ID is meaningless in the context of XREADGROUP: you want to read the history of this consumer by specifying a proper ID, or use the > ID to get new messages. The $ ID would just return an empty result set."
+	ErrXReadGroupUnbalanced Error = "ERR Unbalanced 'xreadgroup' list of streams: for each stream key an ID or '>' must be specified."
+	ErrMinIdleInteger       Error = "ERR min-idle-time is not an integer"
+	ErrMinIdlePositive      Error = "ERR min-idle-time must be a positive integer"
+	ErrBusyGroup            Error = "BUSYGROUP Consumer Group name already exists"
+	ErrXGroupNoKey          Error = "ERR The XGROUP subcommand requires the key to exist. Note that for CREATE you may want to use the MKSTREAM option to create an empty stream automatically."
+	ErrEntriesRead          Error = "ERR value for ENTRIESREAD must be positive or -1"
+	ErrXClaimMinIdle        Error = "ERR Invalid min-idle-time argument for XCLAIM"
+	ErrXClaimIdle           Error = "ERR Invalid IDLE option argument for XCLAIM"
+	ErrXClaimTime           Error = "ERR Invalid TIME option argument for XCLAIM"
+	ErrXClaimRetryCount     Error = "ERR Invalid RETRYCOUNT option argument for XCLAIM"
+	ErrXAutoClaimMinIdle    Error = "ERR Invalid min-idle-time argument for XAUTOCLAIM"
+	ErrXAutoClaimCount      Error = "ERR COUNT must be > 0"
+	ErrXAutoClaimMemory     Error = "ERR Insufficient memory, failed allocating transient memory, COUNT too high."
+	ErrIDsNumber            Error = "ERR Number of IDs must be a positive integer"
+	ErrIDsMismatch          Error = "ERR The `numids` parameter must match the number of arguments"
+	ErrIDsMissing           Error = "ERR IDS option is required"
 	ErrXReadUnbalanced      Error = "ERR Unbalanced 'xread' list of streams: for each stream key an ID or '$' must be specified."
+
+	// Sorted sets.
+	ErrZAddXXNX       Error = "ERR XX and NX options at the same time are not compatible"
+	ErrZAddGTLTNX     Error = "ERR GT, LT, and/or NX options at the same time are not compatible"
+	ErrZAddIncr       Error = "ERR INCR option supports a single increment-element pair"
+	ErrScoreNaN       Error = "ERR resulting score is not a number (NaN)"
+	ErrScoreRange     Error = "ERR min or max is not a float"
+	ErrLexRange       Error = "ERR min or max not valid string range item"
+	ErrZRangeLimit    Error = "ERR syntax error, LIMIT is only supported in combination with either BYSCORE or BYLEX"
+	ErrZRangeLexScore Error = "ERR syntax error, WITHSCORES not supported in combination with BYLEX"
+	ErrWeight         Error = "ERR weight value is not a float"
 
 	// Authentication, permissions and state.
 	ErrNoAuth           Error = "NOAUTH Authentication required."
@@ -202,9 +248,20 @@ func SubcommandSyntax(container string, sub []byte) Error {
 	return Error(oneLine(string(b)))
 }
 
+// NoInputKeys is the answer of ZUNION and its relatives to a number of keys
+// below 1.
+func NoInputKeys(name string) Error {
+	return Error("ERR at least 1 input key is needed for '" + name + "' command")
+}
+
 // InvalidExpire is the answer to an expiry that is not positive or overflows.
 func InvalidExpire(name string) Error {
 	return Error("ERR invalid expire time in '" + name + "' command")
+}
+
+// BitopSources is the answer to too few sources of a BITOP operation.
+func BitopSources(operation string) Error {
+	return Error("ERR BITOP " + operation + " must be called with at least two source keys.")
 }
 
 // UnsupportedOption is the answer of EXPIRE and its relatives to an unknown option.
@@ -249,6 +306,30 @@ func InvalidClientInfo(word []byte) Error {
 func SubscribeContext(name string) Error {
 	return Error("ERR Can't execute '" + name + "': only (P|S)SUBSCRIBE / (P|S)UNSUBSCRIBE / PING / QUIT / RESET are allowed in this context")
 }
+
+// NoGroup is the answer to a key or a group that is not there.
+func NoGroup(key, group []byte) Error {
+	b := append(quotedName("NOGROUP No such key '", key), "' or consumer group '"...)
+	return Error(oneLine(string(append(appendQuoted(b, group, len(group)), '\''))))
+}
+
+// NoGroupToRead is NoGroup of XREADGROUP.
+func NoGroupToRead(key, group []byte) Error {
+	return NoGroup(key, group) + " in XREADGROUP with GROUP option"
+}
+
+// NoGroupOfKey is the answer to a group that a stream does not have.
+func NoGroupOfKey(key, group []byte) Error {
+	b := append(quotedName("NOGROUP No such consumer group '", group), "' for key name '"...)
+	return Error(oneLine(string(append(appendQuoted(b, key, len(key)), '\''))))
+}
+
+// UnrecognizedClaim is the answer to an option that XCLAIM does not know.
+func UnrecognizedClaim(option []byte) Error {
+	return Error(oneLine(string(append(quotedName("ERR Unrecognized XCLAIM option '", option), '\''))))
+}
+
+func quotedName(text string, name []byte) []byte { return appendQuoted([]byte(text), name, len(name)) }
 
 // appendQuoted appends at most n bytes of s, up to its first NUL.
 func appendQuoted(b, s []byte, n int) []byte {
