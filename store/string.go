@@ -85,13 +85,76 @@ func (tx *Tx) SetRange(key []byte, off int, v []byte) (int, error) {
 		tx.putPadded(key, off, v)
 		return n, nil
 	}
-	b := tx.stretch(s, key, n)
-	if off > length {
-		clear(b[length:off])
-	}
-	copy(b[off:], v)
+	copy(tx.lengthen(s, key, length, n)[off:], v)
 	tx.changed(key, KindString, Changed)
 	return n, nil
+}
+
+// Extend returns the bytes of key's string for writing in place, made at least
+// n long by zero bytes; they are valid until the next write in the shard. grown
+// tells that the string was made or lengthened: that change is recorded. What
+// the caller then writes is not until it calls Edited.
+func (tx *Tx) Extend(key []byte, n int) (b []byte, grown bool, err error) {
+	s, ok, err := tx.stringOf(key)
+	switch {
+	case err != nil:
+		return nil, false, err
+	case n > tx.store.maxString:
+		return nil, false, ErrTooLarge
+	case !ok && n <= 0:
+		return nil, false, nil
+	case !ok:
+		tx.putPadded(key, n, nil)
+		s, _ = tx.find(key, Peek)
+		return tx.text(s), true, nil
+	}
+	b = tx.text(s)
+	if n <= len(b) {
+		s.setFlags(s.flags() | flagRaw)
+		return b, false, nil
+	}
+	b = tx.lengthen(s, key, len(b), n)
+	tx.changed(key, KindString, Changed)
+	return b, true, nil
+}
+
+// Edited records that bytes of Extend were written.
+func (tx *Tx) Edited(key []byte) { tx.changed(key, KindString, Changed) }
+
+// SetRaw is Set for a value that OBJECT ENCODING calls raw, as it does what was
+// computed and not sent; the expiry stays.
+func (tx *Tx) SetRaw(key, v []byte) {
+	tx.put(key, value{kind: KindString, bytes: v, raw: true}, keepExpiry)
+}
+
+// SetBuilt makes key a string of n bytes, whatever it was, without expiry. fill
+// writes them into memory of zeros; it may read the store, old value included.
+func (tx *Tx) SetBuilt(key []byte, n int, fill func(b []byte)) {
+	to := value{kind: KindString, raw: true}
+	if n > maxSlot {
+		big := newBigString(n, 0)
+		fill(big.b)
+		to.object = big
+	} else {
+		to.bytes = make([]byte, n)
+		fill(to.bytes)
+	}
+	tx.put(key, to, 0)
+}
+
+// lengthen makes a present string of length bytes n long, no shorter, zero
+// bytes at the end. It records no change. Fresh memory is not cleared: its
+// pages cost nothing until they are written.
+func (tx *Tx) lengthen(s slot, key []byte, length, n int) []byte {
+	fresh := s.valueAt()+n > maxSlot
+	if s.flags()&flagObject != 0 {
+		fresh = !s.c.records.at(s.record()).object.(*bigString).suits(n)
+	}
+	b := tx.stretch(s, key, n)
+	if !fresh {
+		clear(b[length:])
+	}
+	return b
 }
 
 // putPadded stores a new string: v behind off zero bytes. Those of a large one
@@ -157,6 +220,10 @@ func (tx *Tx) encoding(s slot, objectLen int) (name string, n int) {
 		l := List{tx: tx}
 		l.open(s)
 		return l.Encoding(defaultListLimit), l.Len()
+	case KindZSet:
+		z := ZSet{tx: tx}
+		z.open(s)
+		return z.Encoding(), z.Len()
 	}
 	return s.kind().String(), objectLen
 }
