@@ -1,0 +1,59 @@
+package store
+
+import "encoding/binary"
+
+// PutList makes key the list of the values that each visits, whatever it was;
+// its expiry goes. Without values it is left alone. It records one change.
+func (tx *Tx) PutList(key []byte, each func(visit func(v []byte) bool)) {
+	var b listBuilder
+	each(func(v []byte) bool { return b.add(pack(v)) })
+	if b.count() > 0 {
+		tx.put(key, b.value(), 0)
+	}
+}
+
+// listBuilder makes a list of elements in the form that its size asks for.
+type listBuilder struct {
+	node []byte // of elements not in the quicklist yet
+	n    uint32
+	big  *quicklist
+}
+
+// add appends an element and returns true.
+func (b *listBuilder) add(e element) bool {
+	if size := len(b.node) + e.total(); size > nodeMax && b.n > 0 {
+		b.flush()
+	}
+	at := len(b.node)
+	b.node = extend(b.node, e.total())
+	e.put(b.node[at:])
+	b.n++
+	return true
+}
+
+func (b *listBuilder) flush() {
+	if b.big == nil {
+		b.big = &quicklist{}
+	}
+	b.big.adopt(b.big.nodes.len(), b.node, b.n)
+	b.big.count += int(b.n)
+	b.node, b.n = b.node[:0], 0
+}
+
+func (b *listBuilder) count() int {
+	if b.big != nil {
+		return b.big.count + int(b.n)
+	}
+	return int(b.n)
+}
+
+func (b *listBuilder) value() value {
+	if b.big == nil && len(b.node) <= packedMax {
+		blob := binary.LittleEndian.AppendUint16(make([]byte, 0, countBytes+len(b.node)), uint16(b.n))
+		return value{kind: KindList, bytes: append(blob, b.node...)}
+	}
+	if b.n > 0 {
+		b.flush()
+	}
+	return value{kind: KindList, object: b.big}
+}
