@@ -1,8 +1,11 @@
 package resp
 
 import (
+	"bytes"
+	"errors"
 	"math"
 	"strconv"
+	"strings"
 	"unsafe"
 )
 
@@ -194,6 +197,31 @@ func ParseFloat(b []byte) (float64, bool) {
 		return 0, false
 	}
 	return f, true
+}
+
+// ParseBound reads an end of a range of scores, for which Redis asks strtod
+// without checks: blanks may stand before the number, a NUL ends it, what is out
+// of range becomes infinite or zero, and nothing at all is 0.
+func ParseBound(b []byte) (float64, bool) {
+	if i := bytes.IndexByte(b, 0); i >= 0 {
+		b = b[:i]
+	}
+	if len(b) == 0 {
+		return 0, true
+	}
+	s := strings.TrimLeft(unsafe.String(unsafe.SliceData(b), len(b)), " \t\n\v\f\r")
+	if len(s) == 0 {
+		return 0, false
+	}
+	hex, _, ok := scanFloat(s)
+	if !ok {
+		return 0, false
+	}
+	if hex && !hasExponent(s) {
+		s += "p0"
+	}
+	f, err := strconv.ParseFloat(s, 64)
+	return f, err == nil || errors.Is(err, strconv.ErrRange)
 }
 
 // maxFloatText is Redis' longest text of a floating-point number.

@@ -1,6 +1,9 @@
 package resp
 
-import "strings"
+import (
+	"strconv"
+	"strings"
+)
 
 // Error is an error reply without its leading '-': a prefix word, a space and a
 // text, in the words of Redis 7.2.
@@ -76,6 +79,12 @@ const (
 	ErrBitfieldOverflow Error = "ERR Invalid OVERFLOW type specified"
 	ErrBitfieldReadOnly Error = "ERR BITFIELD_RO only supports the GET subcommand"
 
+	// HyperLogLogs.
+	ErrNotHLL       Error = "WRONGTYPE Key is not a valid HyperLogLog string value."
+	ErrHLLCorrupt   Error = "INVALIDOBJ Corrupted HLL object detected"
+	ErrHLLNoKey     Error = "ERR The specified key does not exist"
+	ErrHLLNotSparse Error = "ERR HLL encoding is not sparse"
+
 	// Streams.
 	ErrStreamID             Error = "ERR Invalid stream ID specified as stream command argument"
 	ErrStreamIDSmaller      Error = "ERR The ID specified in XADD is equal or smaller than the target stream top item"
@@ -129,6 +138,8 @@ const (
 	ErrZRangeLimit    Error = "ERR syntax error, LIMIT is only supported in combination with either BYSCORE or BYLEX"
 	ErrZRangeLexScore Error = "ERR syntax error, WITHSCORES not supported in combination with BYLEX"
 	ErrWeight         Error = "ERR weight value is not a float"
+	ErrLimitNegative  Error = "ERR LIMIT can't be negative"
+	ErrRange          Error = "ERR value is out of range"
 
 	// Authentication, permissions and state.
 	ErrNoAuth           Error = "NOAUTH Authentication required."
@@ -262,6 +273,16 @@ func InvalidExpire(name string) Error {
 // BitopSources is the answer to too few sources of a BITOP operation.
 func BitopSources(operation string) Error {
 	return Error("ERR BITOP " + operation + " must be called with at least two source keys.")
+}
+
+// UnknownPfdebug is the answer to a subcommand that PFDEBUG does not know.
+func UnknownPfdebug(sub []byte) Error {
+	return Error(oneLine("ERR Unknown PFDEBUG subcommand '" + string(sub) + "'"))
+}
+
+// HLLSelftest is the answer of PFSELFTEST when it fails after n elements.
+func HLLSelftest(n int) Error {
+	return Error("ERR TESTFAILED wrong registers or estimate after " + strconv.Itoa(n) + " elements")
 }
 
 // UnsupportedOption is the answer of EXPIRE and its relatives to an unknown option.

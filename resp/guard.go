@@ -6,7 +6,6 @@ import (
 	"crypto/tls"
 	"errors"
 	"io"
-	"math"
 	"net"
 	"net/netip"
 	"os"
@@ -27,7 +26,8 @@ import (
 type guard struct {
 	door    *RedconDoor
 	raw     net.Conn // as accepted; closing it from any goroutine ends the rest
-	conn    net.Conn // raw, or TLS over it
+	wire    *wire    // over raw
+	conn    net.Conn // wire, or TLS over it
 	fd      syscall.RawConn
 	session Session
 	out     *Reply
@@ -44,6 +44,7 @@ type guard struct {
 	ahead  [][]byte // keys of requests handed over, for prefetch
 	fault  error    // bad framing behind requests that redcon still holds
 	off    int
+	given  int // bytes of out that the wire has taken and may still be writing
 	behind int // requests that redcon holds behind the one that runs
 	told   int // what Session.Buffered heard last
 	opened int64
@@ -73,9 +74,11 @@ var errClosing = io.EOF
 
 func newGuard(d *RedconDoor, conn net.Conn, peer netip.AddrPort) *guard {
 	g := &guard{
-		door: d, raw: conn, conn: conn, peer: peer, id: d.spec.Admission.nextID(),
+		door: d, raw: conn, peer: peer, id: d.spec.Admission.nextID(),
 		opened: Monotonic(), wake: make(chan struct{}, 1),
 	}
+	g.wire = &wire{Conn: conn, guard: g}
+	g.conn = g.wire
 	if sc, ok := conn.(syscall.Conn); ok {
 		g.fd, _ = sc.SyscallConn()
 	}
@@ -134,6 +137,12 @@ func (g *guard) Post(task func()) bool {
 		return false
 	}
 	g.tasks = append(g.tasks, task)
+	g.interrupt()
+	return true
+}
+
+// interrupt ends a read that waits. It is called with mu held.
+func (g *guard) interrupt() {
 	if g.waiting {
 		g.armed = past
 		_ = g.raw.SetReadDeadline(past)
@@ -142,7 +151,6 @@ func (g *guard) Post(task func()) bool {
 		default:
 		}
 	}
-	return true
 }
 
 func (g *guard) Kill() {
@@ -169,8 +177,6 @@ func (g *guard) InputPending() bool { return g.behind > 0 || g.off < len(g.in) }
 func (g *guard) open() error {
 	spec := &g.door.spec
 	limit := g.door.options.Get().Handshake
-	plain := &wire{Conn: g.raw, guard: g}
-	g.conn = plain
 	if g.peer.IsValid() && spec.trusts(g.peer.Addr()) {
 		_ = g.raw.SetReadDeadline(time.Now().Add(limit))
 		peer, rest, err := readProxyHeader(g.raw, g.peer)
@@ -181,7 +187,7 @@ func (g *guard) open() error {
 		_ = g.raw.SetReadDeadline(time.Time{})
 		g.peer = peer
 		if spec.TLS != nil {
-			plain.head = bytes.Clone(rest)
+			g.wire.head = bytes.Clone(rest)
 		} else {
 			g.in = bytes.Clone(rest)
 		}
@@ -189,7 +195,7 @@ func (g *guard) open() error {
 	if spec.TLS != nil {
 		ctx, cancel := context.WithTimeout(context.Background(), limit)
 		defer cancel()
-		secure := tls.Server(plain, spec.TLS())
+		secure := tls.Server(g.wire, spec.TLS())
 		if err := secure.HandshakeContext(ctx); err != nil {
 			spec.Admission.reject(RejectedTLS)
 			return err
@@ -221,46 +227,6 @@ func (g *guard) newSession() (err error) {
 	}()
 	g.session, err = g.door.handler.Open(g)
 	return err
-}
-
-// wire is the raw connection as the guard and TLS use it: head is read before
-// it, and a write ends only when it made no progress for DoorConfig.WriteProgress.
-type wire struct {
-	net.Conn
-	guard *guard
-	head  []byte
-	by    int64 // the write deadline that is set
-}
-
-func (w *wire) Read(b []byte) (int, error) {
-	if len(w.head) > 0 {
-		n := copy(b, w.head)
-		w.head = w.head[n:]
-		return n, nil
-	}
-	return w.Conn.Read(b)
-}
-
-func (w *wire) Write(b []byte) (done int, err error) {
-	limit := int64(w.guard.door.options.Get().WriteProgress)
-	queued := math.MaxInt
-	for done < len(b) {
-		if now := Monotonic(); limit > 0 && w.by < now+limit {
-			w.by = now + limit*3/2 // set anew when less than the limit is left
-			_ = w.Conn.SetWriteDeadline(base.Add(time.Duration(w.by)))
-		}
-		n, err := w.Conn.Write(b[done:min(len(b), done+writeChunk)])
-		done += n
-		if err == nil {
-			continue
-		}
-		left := w.guard.unsent()
-		if !errors.Is(err, os.ErrDeadlineExceeded) || w.guard.closed.Load() || n == 0 && left >= queued {
-			return done, err
-		}
-		queued = left
-	}
-	return done, nil
 }
 
 // read gives redcon the next requests, waiting for them if need be.
@@ -389,7 +355,7 @@ func (g *guard) request(args [][]byte, behind int) bool {
 			g.park()
 		}
 	}
-	if g.out.Len() > g.door.options.Get().FlushAt && !g.session.Held() {
+	if g.out.Len()-g.given > g.door.options.Get().FlushAt && !g.stalled() && !g.session.Held() {
 		g.endBatch()
 		g.flush()
 	}
@@ -421,7 +387,8 @@ func (g *guard) endBatch() {
 	}
 }
 
-// receive writes what is owed, runs posted tasks and waits for input.
+// receive writes what is owed, runs posted tasks and waits for input. What the
+// peer does not take yet holds up nothing but the end of the connection.
 func (g *guard) receive() error {
 	g.keep()
 	if !g.tell() {
@@ -456,13 +423,18 @@ func (g *guard) receive() error {
 			}
 			continue
 		}
-		return err
+		if g.out.Len() == 0 || !errors.Is(err, io.EOF) && !errors.Is(err, io.ErrUnexpectedEOF) {
+			return err
+		}
+		g.state |= statePeerEOF
+		g.CloseAfterReply()
 	}
 }
 
-// awaitRelease waits, with a reply held back and the connection to be closed
-// behind it, for the task that comes with the release. A peer that has closed
-// its side may still read. false means the connection was killed.
+// awaitRelease waits, with replies owed and the connection to be closed behind
+// them, for the task that comes with their release or until they are written. A
+// peer that has closed its side may still read. false means the connection was
+// killed.
 func (g *guard) awaitRelease() bool {
 	if !g.arm(time.Time{}) {
 		return true
@@ -555,11 +527,12 @@ func (g *guard) fetchStream() (int, error) {
 	return n, err
 }
 
-// arm sets the read deadline (zero: none) unless tasks wait to be run.
+// arm sets the read deadline (zero: none) unless tasks wait to be run or output
+// to be written.
 func (g *guard) arm(t time.Time) bool {
 	g.mu.Lock()
 	defer g.mu.Unlock()
-	if len(g.tasks) > 0 {
+	if len(g.tasks) > 0 || g.given > 0 && !g.wire.busy {
 		return false
 	}
 	if !t.Equal(g.armed) {
@@ -679,32 +652,61 @@ func (g *guard) wakeUp() {
 	}
 }
 
-// writeChunk bounds what one write deadline is for.
-const writeChunk = 256 << 10
-
-// flush writes what is owed; false means the connection is of no more use.
+// flush writes what is owed, as far as the peer takes it; when the wire has
+// written the rest, arm tells. false means the connection is of no more use.
 func (g *guard) flush() bool {
-	if g.out.Len() > 0 && g.session.Held() {
-		return true
+	most := writeChunk
+	if g.TLS() {
+		most = tlsChunk
 	}
-	for g.out.Len() > 0 {
+	for {
+		if g.given > 0 {
+			busy, err := g.wire.pending()
+			if err != nil {
+				return g.fail(err)
+			}
+			if busy {
+				return true
+			}
+			g.out.sent(g.given)
+			g.door.output.Add(int64(g.given))
+			g.given = 0
+		}
+		if g.out.Len() == 0 {
+			g.reclaim()
+			return true
+		}
+		if g.session.Held() {
+			return true
+		}
 		owed := g.out.Bytes()
-		n, err := g.conn.Write(owed[:min(len(owed), writeChunk)])
-		g.out.sent(n)
-		g.door.output.Add(int64(n))
-		if err == nil {
-			continue
+		n, err := g.conn.Write(owed[:min(len(owed), most)])
+		if err != nil {
+			return g.fail(err)
 		}
-		if errors.Is(err, os.ErrDeadlineExceeded) {
-			g.door.timeouts.Add(1)
-		}
-		g.out.Reset()
-		g.state |= statePeerEOF
-		g.CloseAfterReply()
+		g.given = n // owed until it is written: it must not move, and limits count it
+	}
+}
+
+// fail gives up what is owed to a peer that err has cut off.
+func (g *guard) fail(err error) bool {
+	if errors.Is(err, os.ErrDeadlineExceeded) {
+		g.door.timeouts.Add(1)
+	}
+	g.given = 0
+	g.out.Reset()
+	g.state |= statePeerEOF
+	g.CloseAfterReply()
+	return false
+}
+
+// stalled tells whether the wire still writes what it was given.
+func (g *guard) stalled() bool {
+	if g.given == 0 {
 		return false
 	}
-	g.reclaim()
-	return true
+	busy, _ := g.wire.pending()
+	return busy
 }
 
 // lend gives an empty output a pooled buffer; reclaim takes it back.
@@ -736,6 +738,9 @@ func (g *guard) finish() {
 		g.linger()
 	}
 	g.conn.Close()
+	if g.wire.done != nil {
+		<-g.wire.done
+	}
 	if g.session != nil {
 		g.guarded(func() Next { g.session.Closed(); return Close })
 	}

@@ -2,6 +2,7 @@ package resp
 
 import (
 	"io"
+	"syscall"
 	"time"
 
 	"golang.org/x/sys/unix"
@@ -63,3 +64,39 @@ func (g *guard) unsent() int {
 	_ = g.fd.Control(func(fd uintptr) { n = unsentBytes(int(fd)) })
 	return n
 }
+
+// attempt writes without waiting. Its closure is made once a connection.
+type attempt struct {
+	bytes []byte
+	n     int
+	errno unix.Errno
+	call  func(fd uintptr) bool
+}
+
+// write returns how many of b's bytes the socket took.
+func (a *attempt) write(fd syscall.RawConn, b []byte) (int, error) {
+	if a.call == nil {
+		a.call = func(fd uintptr) bool {
+			for {
+				if a.n, a.errno = writeSocket(int32(fd), a.bytes); a.errno != unix.EINTR {
+					return true
+				}
+			}
+		}
+	}
+	a.bytes = b
+	err := fd.Write(a.call)
+	a.bytes = nil
+	switch {
+	case err != nil:
+		return 0, err
+	case a.errno == unix.EAGAIN:
+		return 0, nil
+	case a.errno != 0:
+		return 0, a.errno
+	}
+	return a.n, nil
+}
+
+// grace is needed elsewhere: see guard_other.go.
+func (a *attempt) grace(<-chan struct{}) {}

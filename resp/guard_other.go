@@ -4,6 +4,7 @@ package resp
 
 import (
 	"os"
+	"syscall"
 	"time"
 )
 
@@ -40,3 +41,16 @@ func (g *guard) rest() error {
 
 // unsent returns nothing of use here: progress is what Write reports.
 func (g *guard) unsent() int { return 0 }
+
+// attempt takes nothing here, where Go offers no write that does not wait: the
+// wire's goroutine writes, and has a moment in which the session waits for it.
+type attempt struct{}
+
+func (attempt) write(syscall.RawConn, []byte) (int, error) { return 0, nil }
+
+func (attempt) grace(done <-chan struct{}) {
+	select {
+	case <-done:
+	case <-time.After(time.Millisecond):
+	}
+}

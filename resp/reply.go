@@ -198,6 +198,12 @@ func (r *Reply) Double(f float64) {
 	}
 }
 
+// BulkDouble appends a double as a bulk string in both protocols.
+func (r *Reply) BulkDouble(f float64) {
+	var tmp [40]byte
+	r.Bulk(appendDouble(tmp[:0], f))
+}
+
 // Bool appends a boolean: :1 and :0, or #t and #f.
 func (r *Reply) Bool(b bool) {
 	if b {
@@ -239,14 +245,22 @@ func (r *Reply) DeferArray() (mark int) {
 	return mark
 }
 
-// SetDeferred gives the length of the array begun at mark. Its elements move
+// DeferMap is DeferArray for a map of RESP3.
+func (r *Reply) DeferMap() (mark int) {
+	if mark = r.DeferArray(); mark >= 0 {
+		r.buf[mark] = r.kind('%')
+	}
+	return mark
+}
+
+// SetDeferred gives the length of the array or map begun at mark. Its elements move
 // by the digits that the length needs beyond one.
 func (r *Reply) SetDeferred(mark, n int) {
 	if mark < 0 || n == 0 {
 		return
 	}
 	var tmp [headRoom]byte
-	head := appendHead(tmp[:0], '*', int64(n))
+	head := appendHead(tmp[:0], r.buf[mark], int64(n))
 	const reserved = len("*0\r\n")
 	if more := len(head) - reserved; more > 0 {
 		end := len(r.buf)
