@@ -154,7 +154,8 @@ func farNumber(near []byte) uint32 { return binary.LittleEndian.Uint32(near) }
 type record struct {
 	object Object
 	key    []byte
-	bytes  int64 // as last taken into the accounts
+	bytes  int64  // as last taken into the accounts
+	alarm  uint32 // place in the heap of timed values + 1; 0 = not there
 }
 
 const recordBytes = int64(unsafe.Sizeof(record{}))
