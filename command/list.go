@@ -468,14 +468,16 @@ func moveElement(c *Ctx, from, to store.End, record ...[]byte) bool {
 	return true
 }
 
-// mpopOptions are the arguments of LMPOP and, behind the timeout, of BLMPOP.
+// mpopOptions are the arguments of LMPOP and, behind the timeout, of BLMPOP;
+// those of ZMPOP and BZMPOP are alike.
 type mpopOptions struct {
 	keys  [][]byte
 	end   store.End
 	count int64
 }
 
-func parseMpop(a *resp.Args) mpopOptions {
+// parseMpop leaves the word for the end to side.
+func parseMpop(a *resp.Args, side func(*resp.Args) store.End) mpopOptions {
 	o := mpopOptions{count: -1}
 	n := a.IntOr(resp.ErrNumKeys)
 	if n <= 0 {
@@ -487,7 +489,7 @@ func parseMpop(a *resp.Args) mpopOptions {
 	for ; n > 0 && a.Err() == nil; n-- {
 		o.keys = append(o.keys, a.Next())
 	}
-	o.end = parseEnd(a)
+	o.end = side(a)
 	for a.Left() > 0 && a.Err() == nil {
 		if o.count >= 0 || a.Left() < 2 || !a.Is("COUNT") {
 			a.Fail(resp.ErrSyntax)
@@ -503,7 +505,7 @@ func parseMpop(a *resp.Args) mpopOptions {
 
 func lmpop(c *Ctx) {
 	a := resp.NewArgs(c.Args[1:])
-	o := parseMpop(&a)
+	o := parseMpop(&a, parseEnd)
 	if err := a.Err(); err != nil {
 		c.Fail(err)
 		return

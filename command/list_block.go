@@ -140,7 +140,7 @@ func brpoplpush(c *Ctx) {
 
 func blmpop(c *Ctx) {
 	a := resp.NewArgs(c.Args[2:])
-	o := parseMpop(&a)
+	o := parseMpop(&a, parseEnd)
 	err := a.Err()
 	first := resp.NewArgs(c.Args[1:2])
 	timeout := parseTimeout(c, &first)

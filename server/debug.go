@@ -188,6 +188,15 @@ func (d *digest) mixValue(tx *store.Tx, key []byte) {
 			d.mix(v)
 			return true
 		})
+	case store.KindZSet:
+		zset, _ := tx.ZSetOf(key, store.Peek)
+		zset.ByRank(0, zset.Len(), false, func(member []byte, score float64) bool {
+			var one digest
+			one.mix(member)
+			one.mix(bytes.ToLower(bytes.TrimPrefix(fmt.Appendf(nil, "%.17g", score), []byte("+")))) // as C writes it: inf
+			d.xor(one[:])
+			return true
+		})
 	case store.KindStream:
 		stream, _ := tx.Stream(key, store.Peek)
 		stream.Range(store.ID{}, store.MaxID, func(e store.Entry) bool {

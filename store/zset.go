@@ -262,23 +262,39 @@ func (z *ZSet) addLarge(member []byte, score float64, mode ZAddMode) (ZAddEffect
 		if mode&ZAddXX != 0 {
 			return ZRefused, 0
 		}
-		z.big.insert(member, score)
+		z.big.named = z.big.named || z.names(member)
+		z.big.insert(member, kept(score, z.big.named))
 		z.n++
 		z.wrote = true
 		return ZAdded, score
 	}
 	effect, score := mode.rescore(old, score)
 	if effect == ZRescored {
-		z.big.rescore(e, old, score)
+		z.big.rescore(e, old, kept(score, z.big.named))
 		z.wrote = true
 	}
 	return effect, score
 }
 
+// names reports whether Redis would make a skip list of the set when member
+// comes in.
+func (z *ZSet) names(member []byte) bool {
+	p := z.tx.packing()
+	return z.n >= p.ZSetEntries || len(member) > p.ZSetValue
+}
+
+// kept returns the score that is stored: Redis' listpack has no negative zero.
+func kept(score float64, named bool) float64 {
+	if !named && score == 0 {
+		return 0
+	}
+	return score
+}
+
 // insert adds a new member to a packed or absent set.
 func (z *ZSet) insert(member []byte, score float64) {
-	p := z.tx.packing()
-	named := z.named() || z.n >= p.ZSetEntries || len(member) > p.ZSetValue
+	named := z.named() || z.names(member)
+	score = kept(score, named)
 	var text scoreText
 	m, s := pack(member), packScore(score, &text)
 	if z.n >= zsetPackedMax || len(z.pairs())+m.total()+s.total() > packedMax {
@@ -329,6 +345,7 @@ func (z *ZSet) reopen() {
 func (z *ZSet) rescore(at int, member []byte, score float64) {
 	b := z.pairs()
 	to := b.end(at)
+	score = kept(score, z.named())
 	var text scoreText
 	m, s := pack(member), packScore(score, &text)
 	if len(b)-(to-at)+m.total()+s.total() > packedMax {
