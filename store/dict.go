@@ -6,7 +6,7 @@ import (
 	"unsafe"
 )
 
-// dict is the index of a shard: a linear hash table (W. Litwin, 1980) of
+// dict is the index of a shard, and of a large hash, set or sorted set: a linear hash table (W. Litwin, 1980) of
 // 64-byte buckets. A key's bucket is given by the low bits of its hash and
 // entries never stray into a neighbour, so growing splits one bucket at a time
 // and SCAN can walk the buckets without any state. What does not fit a bucket
@@ -24,6 +24,7 @@ type dict struct {
 
 const (
 	bucketSlots = 12
+	keyBuckets  = 6 // log2 of the buckets in the first segment of a shard's index: 4 KiB
 	splitAt     = 9 // mean entries a bucket above which one is split
 	mergeAt     = 4 // … below which two are merged
 )
@@ -51,11 +52,21 @@ func tagOf(h uint64) uint8 {
 	return 1
 }
 
-func (d *dict) init() {
-	d.buckets.item = uintptr(bucketBytes)
-	d.overflow.item = uintptr(bucketBytes)
+// init makes d an empty table whose buckets come from b, the first of them in
+// a segment of 1<<first.
+func (d *dict) init(b blocks, first uint8) {
+	*d = dict{n: 1}
+	d.buckets = array{item: uintptr(bucketBytes), first: first, from: b}
+	d.overflow = d.buckets
 	d.buckets.reserve(0)
-	d.n = 1
+	*d.bucket(0) = bucket{}
+}
+
+// clone returns a copy that refers to the same entries.
+func (d *dict) clone() dict {
+	c := *d
+	c.buckets, c.overflow = d.buckets.clone(), d.overflow.clone()
+	return c
 }
 
 func (d *dict) release() {
@@ -189,9 +200,12 @@ func (d *dict) remove(h uint64, p place) {
 	}
 }
 
+// hasher gives the hash of an entry, as insert was told it.
+type hasher interface{ hashOf(r ref) uint64 }
+
 // settle splits or merges a bucket if the load asks for it. One step for each
 // insertion or removal is enough to follow any growth.
-func (d *dict) settle(c *contents) {
+func (d *dict) settle(c hasher) {
 	switch {
 	case d.count > int(d.n)*splitAt:
 		d.split(c)
@@ -201,7 +215,7 @@ func (d *dict) settle(c *contents) {
 }
 
 // split shares the entries of the next bucket in turn with a new one.
-func (d *dict) split(c *contents) {
+func (d *dict) split(c hasher) {
 	d.buckets.reserve(d.n)
 	from := d.n - (d.low + 1)
 	to := d.n
@@ -211,6 +225,7 @@ func (d *dict) split(c *contents) {
 		d.low = d.low<<1 | 1
 	}
 	target := d.bucket(to)
+	*target = bucket{}
 	fill := 0
 	for b := d.bucket(from); b != nil; b = d.following(b) {
 		for i, tag := range b.tags {
@@ -298,4 +313,23 @@ func (d *dict) scan(v uint64, f func(ref)) uint64 {
 	}
 	d.visit(uint32(v&mask), f)
 	return bits.Reverse64(bits.Reverse64(v|^mask) + 1)
+}
+
+// random returns a random entry, each with the same probability; there must be
+// one. It draws a place of any bucket, overflow buckets included, until it
+// finds one taken.
+func (d *dict) random(rnd *uint64) ref {
+	for {
+		x := mix(rnd)
+		i := uint32(uint64(uint32(x)) * uint64(d.n+d.cut) >> 32)
+		var b *bucket
+		if i < d.n {
+			b = d.bucket(i)
+		} else {
+			b = (*bucket)(d.overflow.at(i - d.n + 1))
+		}
+		if k := x >> 32 % bucketSlots; b.tags[k] != 0 {
+			return b.refs[k]
+		}
+	}
 }

@@ -141,7 +141,7 @@ func TestDictFollowsItsLoad(t *testing.T) {
 }
 
 func TestSegments(t *testing.T) {
-	a := array{item: 4}
+	a := array{item: 4, first: keyBuckets}
 	item := func(i uint32) []byte { return (*[4]byte)(a.at(i))[:] }
 	for i := range uint32(10_000) {
 		a.reserve(i)
@@ -153,7 +153,7 @@ func TestSegments(t *testing.T) {
 		}
 	}
 	a.trim(100)
-	if k, _ := segmentOf(9_999); a.segments[k] != nil {
+	if k, _ := a.locate(9_999); k < len(a.segments) {
 		t.Error("trim left the last segment")
 	}
 	if got := binary.LittleEndian.Uint32(item(99)); got != 99 {

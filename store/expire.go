@@ -19,10 +19,11 @@ func (d deadline) when() int64 { return int64(uint64(d.high)<<32 | uint64(d.low)
 
 const (
 	deadlineBytes = int64(unsafe.Sizeof(deadline{}))
+	deadlineItems = 8 // log2 of the items of the first segment: 3 KiB
 	arity         = 4
 )
 
-func (h *deadlines) init() { h.items.item = uintptr(deadlineBytes) }
+func (h *deadlines) init() { h.items = array{item: uintptr(deadlineBytes), first: deadlineItems} }
 
 func (h *deadlines) bytes() int64 { return int64(h.n) * deadlineBytes }
 
@@ -114,8 +115,8 @@ func (h *deadlines) moved(c *contents, i uint32, r ref) {
 	c.entry(r).setHeap(i)
 }
 
-// NextExpiry returns the earliest expiry of all, in unix milliseconds; 0 if
-// no key expires. It takes no lock.
+// NextExpiry returns the earliest expiry or alarm of all, in unix milliseconds;
+// 0 if there is none. It takes no lock.
 func (s *Store) NextExpiry() int64 {
 	next := int64(0)
 	for i := range s.locks {
@@ -126,8 +127,8 @@ func (s *Store) NextExpiry() int64 {
 	return next
 }
 
-// ExpireSome removes up to budget keys whose time has come, shard by shard,
-// and goes on where the last call ended. flush is called under each shard's
+// ExpireSome removes up to budget keys whose time has come, and lets timed
+// values do what is due, shard by shard; it goes on where the last call ended. flush is called under each shard's
 // lock with the changes of that shard, so that the caller can journal and
 // announce them. More reports that due keys may be left.
 func (s *Store) ExpireSome(tx *Tx, now int64, budget int, flush func(*Tx)) (more bool) {
@@ -146,6 +147,9 @@ func (s *Store) ExpireSome(tx *Tx, now int64, budget int, flush func(*Tx)) (more
 		tx.lockShard(sh)
 		for c := sh.data; c != nil && c.heap.n > 0 && c.heap.first() <= now && budget > 0; budget-- {
 			tx.expire(c.slotOf(c.heap.at(0).ref))
+		}
+		if sh.data != nil {
+			budget = sh.data.ring(tx, budget)
 		}
 		if len(tx.changes) > 0 {
 			flush(tx)

@@ -30,61 +30,73 @@ func (r *region) release() {
 }
 
 // array is a growable array of fixed-size items without pointers. It grows by
-// segments of doubling size, so nothing is ever copied, and a page that was
-// never written costs nothing.
+// segments, four of each size before the size doubles, so nothing is ever
+// copied, at most a fifth is idle, and a page that was never written costs
+// nothing.
 type array struct {
-	segments [maxSegments]unsafe.Pointer // first: what at reads
-	regions  [maxSegments]region
+	segments []piece
 	item     uintptr // bytes
+	first    uint8   // log2 of the items of the first segment
+	from     blocks  // whose memory it is; the zero blocks: regions of its own
 }
 
-const (
-	firstItems  = 64 // items of the first segment
-	firstBits   = 6
-	maxSegments = 27 // 64 << 26 items: all that 32 bits can number
-)
+// stepBits is log2 of the segments of each size.
+const stepBits = 2
 
-// segmentOf returns the segment of item i and its place there.
-func segmentOf(i uint32) (segment int, place uint32) {
-	segment = bits.Len32(i >> firstBits)
-	return segment, i - uint32(firstItems/2<<segment)&^(firstItems-1)
+// locate returns the segment of item i and its place there.
+func (a *array) locate(i uint32) (segment int, place uint32) {
+	i += 1 << stepBits << (a.first & 31)
+	top := bits.Len32(i) - 1 - stepBits // log2 of the segment's items
+	return (top-int(a.first))<<stepBits + int(i>>(top&31))&(1<<stepBits-1), i & (1<<(top&31) - 1)
 }
 
 func (a *array) at(i uint32) unsafe.Pointer {
-	k, place := segmentOf(i)
-	return unsafe.Add(a.segments[k], uintptr(place)*a.item)
+	k, place := a.locate(i)
+	return unsafe.Add(a.segments[k].p, uintptr(place)*a.item)
 }
 
-// reserve makes items up to and including i addressable.
+// reserve makes items up to and including i addressable, i being at most one
+// segment ahead. They may hold anything unless the memory is of regions.
 func (a *array) reserve(i uint32) {
-	k, _ := segmentOf(i)
-	if a.segments[k] != nil {
-		return
+	k, _ := a.locate(i)
+	if k == len(a.segments) {
+		a.segments = append(a.segments, a.from.alloc(int(a.item)<<(int(a.first)+k>>stepBits)))
 	}
-	n := firstItems
-	if k > 0 {
-		n = firstItems << (k - 1)
-	}
-	a.regions[k] = newRegion(n * int(a.item))
-	a.segments[k] = a.regions[k].p
 }
 
 // trim gives back the segments that n items leave unused, but for one, so
 // that a size swinging about a boundary does not map and unmap.
 func (a *array) trim(n uint32) {
-	k, _ := segmentOf(n)
-	for k += 2; k < maxSegments && a.segments[k] != nil; k++ {
-		a.regions[k].release()
-		a.segments[k] = nil
+	k, _ := a.locate(n)
+	for last := len(a.segments) - 1; last >= k+2; last-- {
+		a.from.free(a.segments[last])
+		a.segments = a.segments[:last]
 	}
 }
 
 // release gives back everything.
 func (a *array) release() {
-	for k := range a.segments {
-		if a.segments[k] != nil {
-			a.regions[k].release()
-			a.segments[k] = nil
-		}
+	for _, s := range a.segments {
+		a.from.free(s)
 	}
+	a.segments = nil
+}
+
+// held returns the bytes of all segments.
+func (a *array) held() (n int64) {
+	for _, s := range a.segments {
+		n += int64(s.n)
+	}
+	return n
+}
+
+// clone returns a copy.
+func (a *array) clone() array {
+	c := *a
+	c.segments = make([]piece, len(a.segments))
+	for k, s := range a.segments {
+		c.segments[k] = a.from.alloc(s.n)
+		copy(c.segments[k].bytes(), s.bytes())
+	}
+	return c
 }

@@ -37,7 +37,7 @@ func (sh *shard) publish() {
 	publish(&sh.expires, int64(c.heap.n))
 	publish(&sh.used, c.used())
 	publish(&sh.onHeap, c.onHeap)
-	publish(&sh.due, c.heap.first())
+	publish(&sh.due, earlier(c.heap.first(), c.alarms.first()))
 }
 
 // publish stores n if it is news: a load costs less than a store.
@@ -60,6 +60,7 @@ type contents struct {
 	dict    dict
 	heap    deadlines
 	records records
+	alarms  alarms
 	seed    maphash.Seed
 	objects int64               // bytes of records and what they hold
 	onHeap  int64               // … those on the Go heap
@@ -69,14 +70,14 @@ type contents struct {
 
 func newContents(seed maphash.Seed) *contents {
 	c := &contents{seed: seed}
-	c.dict.init()
+	c.dict.init(blocks{}, keyBuckets)
 	c.heap.init()
 	return c
 }
 
 // used returns the bytes of all that is stored and of what finds it.
 func (c *contents) used() int64 {
-	return c.arena.live + c.objects + c.dict.bytes() + c.heap.bytes()
+	return c.arena.live + c.objects + c.dict.bytes() + c.heap.bytes() + c.alarms.bytes()
 }
 
 // release gives the memory back; c must not be used again.
@@ -178,6 +179,11 @@ func (c *contents) add(h uint64, key []byte, v value, at int64, clock uint32) {
 	c.dict.insert(h, r)
 	c.dict.settle(c)
 	c.dirty = true
+	if v.object != nil {
+		if s, ok := c.lookup(h, key); ok {
+			c.wind(s)
+		}
+	}
 }
 
 // place writes a new entry into the arena. It is in no index and, if expires
@@ -239,6 +245,7 @@ func (c *contents) addRecord(r record, k Kind) uint32 {
 }
 
 func (c *contents) dropRecord(n uint32, k Kind) {
+	c.setAlarm(n, 0, 0)
 	r := c.records.at(n)
 	c.count(nil, k, -recordBytes)
 	c.count(r.object, k, -r.bytes)
@@ -287,6 +294,7 @@ func (c *contents) replace(s *slot, key []byte, v value, clock uint32) {
 		c.heap.moved(c, old.heapPlace(), s.b.refs[s.i])
 	}
 	c.free(r, old)
+	c.wind(*s)
 }
 
 // suits reports whether n bytes should stand in a slot of the given size: they

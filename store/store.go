@@ -47,6 +47,7 @@ type Store struct {
 	waits       atomic.Int64
 	blockedKeys atomic.Int64
 
+	pools     pools
 	pool      evictionPool
 	graveyard graveyard
 	compactMu sync.Mutex // guards compactAt
