@@ -114,10 +114,22 @@ func (x *topicIndex) part(seed maphash.Seed, name []byte) *topicPart {
 	return &x.parts[maphash.Bytes(seed, name)&(brokerParts-1)]
 }
 
-// publish sends payload to the subscribers of a channel or shard channel, and
+// publish is PUBLISH or SPUBLISH. It returns the number of deliveries.
+func (b *broker) publish(kind topicKind, channel, payload []byte) int {
+	n := b.distribute(kind, channel, payload)
+	if b.published != nil {
+		b.published(kind, channel, n)
+	}
+	return n
+}
+
+// heard reports whether anybody could get a message of a channel.
+func (b *broker) heard() bool { return b.channels.topics.Load() > 0 || b.patterns.n.Load() > 0 }
+
+// distribute sends payload to the subscribers of a channel or shard channel, and
 // for a channel to those of each pattern that matches it. It returns the number
 // of deliveries. The arguments are not kept.
-func (b *broker) publish(kind topicKind, channel, payload []byte) int {
+func (b *broker) distribute(kind topicKind, channel, payload []byte) int {
 	n := 0
 	x := b.index(kind)
 	matching := kind == channelTopic && b.patterns.n.Load() > 0
@@ -133,9 +145,6 @@ func (b *broker) publish(kind topicKind, channel, payload []byte) int {
 		}
 		p.msg.forget()
 		p.mu.Unlock()
-	}
-	if b.published != nil {
-		b.published(kind, channel, n)
 	}
 	return n
 }

@@ -2,6 +2,7 @@ package server
 
 import (
 	"math/rand/v2"
+	"slices"
 	"time"
 
 	"synap/command"
@@ -31,6 +32,9 @@ type worker struct {
 	retry bool             // the command being called was blocked before
 
 	serving *blocked // whose command is being called, if not the session's own
+
+	pushed           bool // somebody got a message meanwhile, perhaps the session itself
+	channel, payload []byte
 
 	innerErrors int // error replies of commands inside EXEC, which are counted as theirs alone
 }
@@ -97,6 +101,9 @@ func (x *Session) execute(w *worker, cmd *command.Command, args [][]byte) resp.N
 	s.account(w, &w.ctx, x, cmd, args, &x.out, errs+w.innerErrors)
 	w.innerErrors = 0
 	w.tx.Unlock()
+	if w.pushed {
+		x.readPushed(w)
+	}
 	if x.bucket != nil && s.limiter.CostsBySize() {
 		x.bucket.ChargeElements(w.last, x.out.Elements()-elements)
 	}
@@ -175,6 +182,7 @@ func (s *Server) call(w *worker, ctx *command.Ctx, x *Session, cmd *command.Comm
 		w.tx.Event = cmd.Name
 	}
 	w.tx.Still = x != nil && x.still(cmd)
+	w.tx.Misses = s.events.Load()&uint32(missEvents) != 0
 	db := w.tx.DB()
 	if h := s.handlers[cmd.ID]; h != nil {
 		h(x, ctx)
@@ -185,15 +193,31 @@ func (s *Server) call(w *worker, ctx *command.Ctx, x *Session, cmd *command.Comm
 		s.feedMonitors(x, cmd, args, w.now())
 	}
 	if changes := w.tx.Changes(); len(changes) > 0 {
-		s.commit(w, ctx, args, db, changes)
+		s.commit(w, ctx, x, args, db, changes)
 		w.tx.ResetChanges()
 	}
 	w.tx.Use(db)
 }
 
-// commit turns the changes of one command into journal records, WATCH marks
-// and keys made ready, under the locks.
-func (s *Server) commit(w *worker, ctx *command.Ctx, args [][]byte, db int, changes []store.Change) {
+// readPushed moves messages that the command made for its own session behind
+// its reply.
+func (x *Session) readPushed(w *worker) {
+	w.pushed = false
+	if x.sub != nil {
+		x.sub.drain(&x.out, x.muted())
+	}
+}
+
+// commit turns the changes of one command into keyspace events, journal
+// records, WATCH marks and keys made ready, under the locks. x is nil if no
+// client asked for the changes.
+func (s *Server) commit(w *worker, ctx *command.Ctx, x *Session, args [][]byte, db int, changes []store.Change) {
+	if on := s.events.Load(); on != 0 {
+		s.notify(w, eventClass(on), changes)
+		if changes = withoutMisses(changes); len(changes) == 0 {
+			return
+		}
+	}
 	s.counters.dirty.Add(int64(len(changes)))
 	if s.journal != nil {
 		s.record(w, ctx, args, db, changes)
@@ -215,6 +239,11 @@ func (s *Server) commit(w *worker, ctx *command.Ctx, args [][]byte, db int, chan
 		}
 	}
 	w.tx.Use(db)
+}
+
+// withoutMisses takes out what only notify needs to know.
+func withoutMisses(changes []store.Change) []store.Change {
+	return slices.DeleteFunc(changes, func(c store.Change) bool { return c.Effect == store.Missed })
 }
 
 // removal tells whether a change only took entries from a stream: nobody waits

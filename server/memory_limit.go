@@ -121,7 +121,7 @@ func (s *Server) flushOwn(w *worker) func(*store.Tx) {
 	return func(tx *store.Tx) {
 		if changes := tx.Changes(); len(changes) > 0 {
 			w.inner.Reset()
-			s.commit(w, &w.inner, nil, tx.DB(), changes)
+			s.commit(w, &w.inner, nil, nil, tx.DB(), changes)
 		}
 	}
 }

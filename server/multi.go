@@ -166,7 +166,7 @@ const watchBytes = 256
 func (s *Server) settleExpired(w *worker, db int) {
 	if changes := w.tx.Changes(); len(changes) > 0 {
 		w.inner.Reset()
-		s.commit(w, &w.inner, nil, db, changes)
+		s.commit(w, &w.inner, nil, nil, db, changes)
 		w.tx.ResetChanges()
 	}
 }

@@ -89,7 +89,8 @@ type Server struct {
 	memory      memoryState
 	limits      atomic.Pointer[sessionLimits]
 
-	activeOff   atomic.Bool // DEBUG SET-ACTIVE-EXPIRE 0
+	events      atomic.Uint32 // eventClass bits of notify-keyspace-events
+	activeOff   atomic.Bool   // DEBUG SET-ACTIVE-EXPIRE 0
 	draining    atomic.Bool
 	nodes       sync.WaitGroup // background goroutines
 	stopCron    chan struct{}

@@ -45,6 +45,7 @@ const (
 	Evicted                     // removed to free memory
 	FieldsExpired               // some fields of a hash were removed because their time had come
 	Flushed                     // the whole database was emptied, or exchanged with another
+	Missed                      // nothing: the key was looked for in vain (Tx.Misses)
 )
 
 // Change is one line of a transaction's change list.

@@ -9,9 +9,10 @@ import (
 // them. It is reused: Begin makes it new, and in the steady state nothing is
 // allocated. It belongs to one goroutine.
 type Tx struct {
-	Now   int64  // unix milliseconds
-	Event string // name of the keyspace event that the changes carry
-	Still bool   // look-ups leave the keys' access clocks alone
+	Now    int64  // unix milliseconds
+	Event  string // name of the keyspace event that the changes carry
+	Still  bool   // look-ups leave the keys' access clocks alone
+	Misses bool   // look-ups that count a miss enter the change list
 
 	store *Store
 	db    int
@@ -44,7 +45,7 @@ type knownKey struct {
 // Begin makes tx a transaction on database db at the given time, in unix
 // milliseconds. It allocates nothing once tx has been used.
 func (s *Store) Begin(tx *Tx, db int, now int64) {
-	tx.store, tx.db, tx.Now, tx.Event = s, db, now, ""
+	tx.store, tx.db, tx.Now, tx.Event, tx.Misses = s, db, now, "", false
 	tx.lfu = Policy(s.policy.Load()).lfu()
 	tx.clock = uint32(now/1000) & clockMask
 	tx.want, tx.held = emptied(tx.want), tx.held[:0]
@@ -270,6 +271,9 @@ func (tx *Tx) find(key []byte, a Access) (slot, bool) {
 		}
 	case a != Write:
 		sh.misses++
+		if tx.Misses {
+			tx.changedAs(key, KindNone, Missed, "keymiss")
+		}
 	}
 	return s, ok
 }
