@@ -86,6 +86,7 @@ type TotalStats struct {
 	InputBytes, OutputBytes int64
 	InputKbps, OutputKbps   float64
 	Expired, Evicted        int64
+	ExpiredFields           int64
 	Hits, Misses            int64
 	ErrorReplies, Panics    int64
 	DeniedAuth              int64

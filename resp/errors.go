@@ -70,6 +70,21 @@ const (
 	ErrThrottleRate    Error = "ERR rate is out of range, must be at most 1000000 a second"
 	ErrLCSNotString    Error = "ERR The specified keys must contain string values"
 
+	// Hashes.
+	ErrCollectionFull    Error = "ERR the collection cannot take more elements"
+	ErrHashNotInteger    Error = "ERR hash value is not an integer"
+	ErrHashNotFloat      Error = "ERR hash value is not a float"
+	ErrNotFinite         Error = "ERR value is NaN or Infinity"
+	ErrFieldsMissing     Error = "ERR Mandatory argument FIELDS is missing or not at the right position"
+	ErrFieldsPositive    Error = "ERR Number of fields must be a positive integer"
+	ErrFieldsMismatch    Error = "ERR The `numfields` parameter must match the number of arguments"
+	ErrNumFieldsPositive Error = "ERR Parameter `numFields` should be greater than 0"
+	ErrFieldCount        Error = "ERR invalid number of fields"
+	ErrExpireNegative    Error = "ERR invalid expire time, must be >= 0"
+	ErrExpireMissing     Error = "ERR missing expire time"
+	ErrHsetexExpiry      Error = "ERR Only one of EX, PX, EXAT, PXAT or KEEPTTL arguments can be specified"
+	ErrHsetexCondition   Error = "ERR Only one of FXX or FNX arguments can be specified"
+
 	// Bitmaps.
 	ErrBitOffset        Error = "ERR bit offset is not an integer or out of range"
 	ErrBit              Error = "ERR bit is not an integer or out of range"
@@ -288,6 +303,11 @@ func HLLSelftest(n int) Error {
 // UnsupportedOption is the answer of EXPIRE and its relatives to an unknown option.
 func UnsupportedOption(option []byte) Error {
 	return Error(oneLine("ERR Unsupported option " + string(appendQuoted(nil, option, len(option)))))
+}
+
+// UnknownArgument is the answer of HSETEX to an option that it does not know.
+func UnknownArgument(word []byte) Error {
+	return Error(oneLine("ERR unknown argument: " + string(word)))
 }
 
 // HelloOption is the answer to an option that HELLO does not know or that lacks

@@ -197,6 +197,8 @@ func (d *digest) mixValue(tx *store.Tx, key []byte) {
 			d.xor(one[:])
 			return true
 		})
+	case store.KindHash:
+		d.mixHash(tx, key)
 	case store.KindStream:
 		stream, _ := tx.Stream(key, store.Peek)
 		stream.Range(store.ID{}, store.MaxID, func(e store.Entry) bool {
@@ -208,6 +210,21 @@ func (d *digest) mixValue(tx *store.Tx, key []byte) {
 	if at, _ := tx.ExpireTime(key); at >= 0 {
 		d.xor([]byte("!!expire!!"))
 	}
+}
+
+// mixHash adds fields and values, in any order.
+func (d *digest) mixHash(tx *store.Tx, key []byte) {
+	h, _ := tx.HashOf(key, store.Peek)
+	h.EachTimed(func(field, value []byte, at int64) bool {
+		var one digest
+		one.mix(field)
+		one.mix(value)
+		if at >= 0 {
+			one.xor([]byte("!!hexpire!!"))
+		}
+		d.xor(one[:])
+		return true
+	})
 }
 
 func debugDigest(x *Session, c *command.Ctx, _ [][]byte) {

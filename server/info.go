@@ -274,6 +274,7 @@ func infoStats(w *infoWriter, st *metrics.Stats, _ *Server) {
 	w.int("rejected_connections", c.Refused())
 	w.zeros("sync_full", "sync_partial_ok", "sync_partial_err")
 	w.int("expired_keys", t.Expired)
+	w.int("expired_subkeys", t.ExpiredFields)
 	w.text("expired_stale_perc", "0.00")
 	w.zeros("expired_time_cap_reached_count", "expire_cycle_cpu_milliseconds")
 	w.int("evicted_keys", t.Evicted)

@@ -541,6 +541,7 @@ func (s *Server) totalStats(st *metrics.Stats, data *store.Stats) {
 	}
 	t.OpsPerSecond, t.InputKbps, t.OutputKbps = s.rates.now()
 	t.Expired, t.Evicted, t.Hits, t.Misses = data.Expired, data.Evicted, data.Hits, data.Misses
+	t.ExpiredFields = data.ExpiredFields
 	t.ErrorReplies, t.Panics = s.counters.errorReplies.Load(), s.counters.panics.Load()
 	t.DeniedAuth = s.counters.deniedAuth.Load()
 }

@@ -61,6 +61,7 @@ func (c *contents) move(r ref) {
 	if old.expires() {
 		c.heap.moved(c, old.heapPlace(), to)
 	}
+	c.relocated(old, to)
 	c.arena.release(r)
 }
 

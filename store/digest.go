@@ -58,6 +58,10 @@ func (tx *Tx) DigestValue(key []byte) (sum [20]byte) {
 		z := ZSet{tx: tx}
 		z.open(s)
 		z.digest(h)
+	case KindHash:
+		l := Hash{tx: tx}
+		l.open(s)
+		l.digest(h)
 	case KindStream:
 		tx.object(s).(*Stream).digest(h)
 	}

@@ -37,7 +37,7 @@ func (h *deadlines) first() int64 {
 	return h.at(0).when()
 }
 
-func (h *deadlines) push(c *contents, when int64, r ref) {
+func (h *deadlines) push(c placer, when int64, r ref) {
 	h.items.reserve(h.n)
 	h.n++
 	h.up(c, h.n-1, newDeadline(when, r))
@@ -47,14 +47,19 @@ func newDeadline(when int64, r ref) deadline {
 	return deadline{uint32(when), uint32(uint64(when) >> 32), r}
 }
 
-// put writes d at place i, and the place into d's entry.
-func (h *deadlines) put(c *contents, i uint32, d deadline) {
+// placer keeps the places of what is in a heap.
+type placer interface{ setPlace(r ref, i uint32) }
+
+func (c *contents) setPlace(r ref, i uint32) { c.entry(r).setHeap(i) }
+
+// put writes d at place i, and tells c of it.
+func (h *deadlines) put(c placer, i uint32, d deadline) {
 	*h.at(i) = d
-	c.entry(d.ref).setHeap(i)
+	c.setPlace(d.ref, i)
 }
 
 // up and down find d's place from the free place i.
-func (h *deadlines) up(c *contents, i uint32, d deadline) {
+func (h *deadlines) up(c placer, i uint32, d deadline) {
 	for i > 0 {
 		parent := (i - 1) / arity
 		p := *h.at(parent)
@@ -67,7 +72,7 @@ func (h *deadlines) up(c *contents, i uint32, d deadline) {
 	h.put(c, i, d)
 }
 
-func (h *deadlines) down(c *contents, i uint32, d deadline) {
+func (h *deadlines) down(c placer, i uint32, d deadline) {
 	for {
 		child := i*arity + 1
 		if child >= h.n {
@@ -88,7 +93,7 @@ func (h *deadlines) down(c *contents, i uint32, d deadline) {
 	h.put(c, i, d)
 }
 
-func (h *deadlines) fix(c *contents, i uint32, d deadline) {
+func (h *deadlines) fix(c placer, i uint32, d deadline) {
 	if i > 0 && d.when() < h.at((i-1)/arity).when() {
 		h.up(c, i, d)
 	} else {
@@ -96,12 +101,12 @@ func (h *deadlines) fix(c *contents, i uint32, d deadline) {
 	}
 }
 
-func (h *deadlines) change(c *contents, i uint32, when int64) {
+func (h *deadlines) change(c placer, i uint32, when int64) {
 	h.fix(c, i, newDeadline(when, h.at(i).ref))
 }
 
-// remove takes out the item at place i; its entry's header is left as it is.
-func (h *deadlines) remove(c *contents, i uint32) {
+// remove takes out the item at place i; what c knows of it is left as it is.
+func (h *deadlines) remove(c placer, i uint32) {
 	h.n--
 	if last := *h.at(h.n); i != h.n {
 		h.fix(c, i, last)
@@ -110,9 +115,21 @@ func (h *deadlines) remove(c *contents, i uint32) {
 }
 
 // moved tells the heap that the entry of place i is now at r.
-func (h *deadlines) moved(c *contents, i uint32, r ref) {
+func (h *deadlines) moved(c placer, i uint32, r ref) {
 	h.at(i).ref = r
-	c.entry(r).setHeap(i)
+	c.setPlace(r, i)
+}
+
+// countDue returns how many items from place i down have a time that has come.
+func (h *deadlines) countDue(i uint32, now int64) int {
+	if i >= h.n || h.at(i).when() > now {
+		return 0
+	}
+	n := 1
+	for k := range uint32(arity) {
+		n += h.countDue(i*arity+1+k, now)
+	}
+	return n
 }
 
 // NextExpiry returns the earliest expiry or alarm of all, in unix milliseconds;
@@ -149,6 +166,7 @@ func (s *Store) ExpireSome(tx *Tx, now int64, budget int, flush func(*Tx)) (more
 			tx.expire(c.slotOf(c.heap.at(0).ref))
 		}
 		if sh.data != nil {
+			budget = tx.expireHashes(sh.data, budget)
 			budget = sh.data.ring(tx, budget)
 		}
 		if len(tx.changes) > 0 {

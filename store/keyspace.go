@@ -179,6 +179,9 @@ func (tx *Tx) Meta(key []byte) (Meta, bool) {
 	if s.expires() {
 		m.Bytes += deadlineBytes
 	}
+	if _, ok := s.c.fieldPlace(s.entry); ok {
+		m.Bytes += deadlineBytes
+	}
 	if o := tx.object(s); o != nil {
 		m.Len = o.Len()
 		m.Bytes += o.Bytes() + recordBytes
@@ -229,7 +232,7 @@ func (tx *Tx) RandomKey(rnd uint64) (key []byte, ok bool) {
 
 // overdue reports whether e's time has come.
 func (c *contents) overdue(e entry, now int64) bool {
-	return e.expires() && c.heap.at(e.heapPlace()).when() <= now
+	return e.expires() && c.heap.at(e.heapPlace()).when() <= now || c.allFieldsDue(e, now)
 }
 
 // randomRef returns a random entry, each with the same probability; 0 if the

@@ -37,7 +37,7 @@ func (sh *shard) publish() {
 	publish(&sh.expires, int64(c.heap.n))
 	publish(&sh.used, c.used())
 	publish(&sh.onHeap, c.onHeap)
-	publish(&sh.due, earlier(c.heap.first(), c.alarms.first()))
+	publish(&sh.due, earlier(earlier(c.heap.first(), c.hashes.first()), c.alarms.first()))
 }
 
 // publish stores n if it is news: a load costs less than a store.
@@ -61,6 +61,7 @@ type contents struct {
 	heap    deadlines
 	records records
 	alarms  alarms
+	hashes  deadlines // packed hashes with fields that expire, by the first of them
 	seed    maphash.Seed
 	objects int64               // bytes of records and what they hold
 	onHeap  int64               // … those on the Go heap
@@ -72,18 +73,20 @@ func newContents(seed maphash.Seed) *contents {
 	c := &contents{seed: seed}
 	c.dict.init(blocks{}, keyBuckets)
 	c.heap.init()
+	c.hashes.init()
 	return c
 }
 
 // used returns the bytes of all that is stored and of what finds it.
 func (c *contents) used() int64 {
-	return c.arena.live + c.objects + c.dict.bytes() + c.heap.bytes() + c.alarms.bytes()
+	return c.arena.live + c.objects + c.dict.bytes() + c.heap.bytes() + c.hashes.bytes() + c.alarms.bytes()
 }
 
 // release gives the memory back; c must not be used again.
 func (c *contents) release() {
 	c.dict.release()
 	c.heap.items.release()
+	c.hashes.items.release()
 	c.arena.dropAll(len(c.arena.chunks))
 	c.records.dropAll(len(c.records.segments))
 }
@@ -179,6 +182,9 @@ func (c *contents) add(h uint64, key []byte, v value, at int64, clock uint32) {
 	c.dict.insert(h, r)
 	c.dict.settle(c)
 	c.dirty = true
+	if v.kind == KindHash {
+		c.enroll(r)
+	}
 	if v.object != nil {
 		if s, ok := c.lookup(h, key); ok {
 			c.wind(s)
@@ -283,6 +289,14 @@ func (c *contents) free(r ref, e entry) {
 
 // replace puts v in the place of s's value; the expiry stays.
 func (c *contents) replace(s *slot, key []byte, v value, clock uint32) {
+	c.dismiss(s.entry)
+	c.exchange(s, key, v, clock)
+	if v.kind == KindHash {
+		c.enroll(s.ref())
+	}
+}
+
+func (c *contents) exchange(s *slot, key []byte, v value, clock uint32) {
 	if v.object == nil && (c.overwrite(s, v, clock) || c.overwriteBig(s, v, clock)) {
 		return // nothing that is published has changed
 	}
@@ -385,6 +399,7 @@ func (c *contents) reshape(s *slot, expires bool) {
 	e.setFlags(f)
 	e.setUsed(n)
 	if e != old {
+		c.relocated(e, s.ref())
 		c.arena.release(r)
 	}
 	s.entry = e
@@ -394,6 +409,7 @@ func (c *contents) reshape(s *slot, expires bool) {
 func (c *contents) delete(s slot) {
 	c.dirty = true
 	r := s.ref()
+	c.dismiss(s.entry)
 	if s.expires() {
 		c.heap.remove(c, s.heapPlace())
 	}

@@ -41,11 +41,12 @@ type Store struct {
 
 	_ [64]byte // every transaction reads what is above; what is below is written often
 
-	expireAt    atomic.Uint32 // shard where active expiry goes on
-	expired     atomic.Int64
-	evicted     atomic.Int64
-	waits       atomic.Int64
-	blockedKeys atomic.Int64
+	expireAt      atomic.Uint32 // shard where active expiry goes on
+	expired       atomic.Int64
+	expiredFields atomic.Int64
+	evicted       atomic.Int64
+	waits         atomic.Int64
+	blockedKeys   atomic.Int64
 
 	pools     pools
 	pool      evictionPool
@@ -151,18 +152,19 @@ type DBStats struct {
 
 // Stats describes the store.
 type Stats struct {
-	Databases []DBStats
-	ShardKeys []int    // keys by shard index, all databases together
-	Bytes     [8]int64 // by Kind: slots and objects
-	Index     int64    // bytes of hash tables and expiry heaps
-	Mapped    int64    // bytes of arena chunks, free slots included
-	Live      int64    // bytes of slots in use
-	Idle      int64    // bytes of slots freed and not used again: fragmentation
-	Objects   int64    // bytes of large values
-	Hits      int64
-	Misses    int64
-	Expired   int64
-	Evicted   int64
+	Databases     []DBStats
+	ShardKeys     []int    // keys by shard index, all databases together
+	Bytes         [8]int64 // by Kind: slots and objects
+	Index         int64    // bytes of hash tables and expiry heaps
+	Mapped        int64    // bytes of arena chunks, free slots included
+	Live          int64    // bytes of slots in use
+	Idle          int64    // bytes of slots freed and not used again: fragmentation
+	Objects       int64    // bytes of large values
+	Hits          int64
+	Misses        int64
+	Expired       int64
+	ExpiredFields int64 // of hashes
+	Evicted       int64
 }
 
 // Stats is Tx.Stats outside of a transaction.
@@ -177,10 +179,11 @@ func (s *Store) Stats(now int64) Stats {
 func (tx *Tx) Stats() Stats {
 	s := tx.store
 	st := Stats{
-		Databases: make([]DBStats, s.databases),
-		ShardKeys: make([]int, s.shards),
-		Expired:   s.Expired(),
-		Evicted:   s.Evicted(),
+		Databases:     make([]DBStats, s.databases),
+		ShardKeys:     make([]int, s.shards),
+		Expired:       s.Expired(),
+		ExpiredFields: s.expiredFields.Load(),
+		Evicted:       s.Evicted(),
 	}
 	for db := range s.databases {
 		sum, sampled := int64(0), int64(0)
@@ -214,7 +217,7 @@ func (st *Stats) addContents(c *contents, db, index int) {
 	for k, n := range c.kinds {
 		st.Bytes[k] += n
 	}
-	st.Index += c.dict.bytes() + c.heap.bytes()
+	st.Index += c.dict.bytes() + c.heap.bytes() + c.hashes.bytes()
 	st.Mapped += c.arena.mapped
 	st.Live += c.arena.live
 	st.Idle += c.arena.idle
@@ -230,5 +233,6 @@ func (tx *Tx) ResetStats() {
 		tx.inShard(sh, func() { sh.hits, sh.misses = 0, 0 })
 	}
 	s.expired.Store(0)
+	s.expiredFields.Store(0)
 	s.evicted.Store(0)
 }

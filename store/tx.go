@@ -12,6 +12,7 @@ type Tx struct {
 	Now    int64  // unix milliseconds
 	Event  string // name of the keyspace event that the changes carry
 	Still  bool   // look-ups leave the keys' access clocks alone
+	Logged bool   // somebody reads the records that changes carry
 	Misses bool   // look-ups that count a miss enter the change list
 
 	store *Store
@@ -33,7 +34,10 @@ type Tx struct {
 	changes []Change
 	keys    []byte      // backs Change.Key
 	dropped []*contents // flushed, released after Unlock
-	number  numberText  // a packed number's text while it is visited
+	logs    [2]QueueLog
+	logTurn int
+	number  numberText // a packed number's text while it is visited
+	field   numberText // likewise, of a field beside its value
 }
 
 type knownKey struct {
@@ -259,6 +263,9 @@ func (tx *Tx) find(key []byte, a Access) (slot, bool) {
 			tx.expire(s)
 			ok = false
 		}
+		if ok && s.kind() == KindHash && s.c.fieldsDue(s.entry, tx.Now) {
+			s, _, ok = tx.expireFields(s, lazyFields)
+		}
 	}
 	switch {
 	case a == Peek:
@@ -363,6 +370,7 @@ func (tx *Tx) growBlob(s slot, n int) (slot, []byte) {
 	if old.expires() {
 		s.c.heap.moved(s.c, old.heapPlace(), to)
 	}
+	s.c.relocated(s.entry, to)
 	s.c.arena.release(r)
 	return s, s.bytes(at, n)
 }
@@ -374,6 +382,7 @@ func (tx *Tx) settle(s slot) {
 	rec.bytes += grown
 	s.c.count(rec.object, s.kind(), grown)
 	s.c.dirty = true
+	s.c.wind(s)
 }
 
 // remove removes key with the given effect; nothing happens if it is absent.
