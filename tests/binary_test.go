@@ -271,27 +271,6 @@ func TestRedisBenchmark(t *testing.T) {
 	}
 }
 
-// TestHugePipeline sends more replies than any buffer holds before reading.
-func TestHugePipeline(t *testing.T) {
-	for _, door := range []string{"loop", "redcon"} {
-		t.Run(door, func(t *testing.T) {
-			p := startProgram(t, "--network-door", door)
-			c := p.dial(t, 2)
-			c.must(t, "SET", "k", strings.Repeat("v", 1000))
-			const requests = 100_000
-			go func() {
-				raw := bytes.Repeat(appendCommand(nil, []string{"GET", "k"}), requests)
-				c.conn.Write(raw)
-			}()
-			for i := range requests {
-				if v, err := c.read(); err != nil || len(v.text) != 1000 {
-					t.Fatalf("reply %d: %v %s", i, err, v.renderShort())
-				}
-			}
-		})
-	}
-}
-
 func TestUnixSocket(t *testing.T) {
 	path := filepath.Join(t.TempDir(), "s")
 	p := startProgram(t, "--unixsocket", path, "--unixsocketperm", "700")
