@@ -213,9 +213,7 @@ func (j *sortJob) load() {
 	case store.KindZSet:
 		z, _ := j.c.Tx.ZSetOf(key, store.Peek)
 		from, to := j.settled(z.Len())
-		if from < to {
-			z.ByRank(from, to-1, false, func(m []byte, _ float64) bool { return j.add(m) })
-		}
+		z.ByRank(from, to, false, func(m []byte, _ float64) bool { return j.add(m) })
 		if j.o.unsorted && j.o.desc {
 			slices.Reverse(j.items)
 		}

@@ -95,6 +95,11 @@ func (w *rdbWriter) typeOf(s slot) byte {
 	switch s.kind() {
 	case KindList:
 		return rdbListQuicklist2
+	case KindZSet:
+		if w.zsetOf(s).named() {
+			return rdbZSet2
+		}
+		return rdbZSetListpack
 	case KindStream:
 		return rdbStream2
 	}
@@ -108,6 +113,8 @@ func (w *rdbWriter) value(kind byte, s slot) {
 		w.text(w.tx.text(s))
 	case rdbListQuicklist2:
 		w.list(s)
+	case rdbZSetListpack, rdbZSet2:
+		w.zset(kind, s)
 	case rdbStream2:
 		w.stream(w.tx.object(s).(*Stream))
 	}

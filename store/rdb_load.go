@@ -105,6 +105,8 @@ func (r *rdbReader) value(kind byte) value {
 		return value{kind: KindString, bytes: b}
 	case rdbList, rdbListZiplist, rdbListQuicklist, rdbListQuicklist2:
 		return r.list(kind)
+	case rdbZSet, rdbZSet2, rdbZSetZiplist, rdbZSetListpack:
+		return r.zset(kind)
 	case rdbStream, rdbStream2, rdbStream3:
 		return value{kind: KindStream, object: r.stream(kind)}
 	}
