@@ -14,8 +14,8 @@ func bitfieldRows() []Row {
 	return []Row{
 		{
 			Name: "bitfield", Arity: -2, Event: "setbit",
-			Usage: "key [GET encoding offset | [OVERFLOW <WRAP | SAT | FAIL>] <SET encoding offset value:integer | INCRBY encoding offset increment> " +
-				"[GET encoding offset | [OVERFLOW <WRAP | SAT | FAIL>] <SET encoding offset value:integer | INCRBY encoding offset increment> ...]]",
+			Usage: "key [<GET encoding offset | [OVERFLOW <WRAP | SAT | FAIL>] <SET encoding offset value:integer | INCRBY encoding offset increment>> " +
+				"[<GET encoding offset | [OVERFLOW <WRAP | SAT | FAIL>] <SET encoding offset value:integer | INCRBY encoding offset increment>> ...]]",
 			Summary: "Reads, sets and increments integers of any width within a string value.",
 			Group:   "bitmap", Since: "3.2.0", Complexity: "O(1) for each integer",
 			Flags: Write | DenyOOM, Run: func(c *Ctx) { bitfield(c, false) },

@@ -42,6 +42,8 @@ var rowDiffers = map[string]string{
 	"client|list arguments":     "tokens are written in capitals",
 	"client|setinfo arguments":  "tokens are written in capitals",
 	"shutdown arguments":        "what cannot be given together is not said, as in Redis 7.0",
+	"bitcount arguments":        "an end is optional in Valkey alone",
+	"bitop arguments":           "DIFF, DIFF1, ANDOR and ONE are those of Redis 8.2",
 	"debug arguments":           "Valkey publishes none",
 	"cluster|keyslot arguments": "the key's name is not a key that the server would have",
 	"cluster|setslot arguments": "TIMEOUT is Valkey's own",
