@@ -127,6 +127,9 @@ type Ctx struct {
 	Rand  *rand.Rand
 	Conf  *Conf
 
+	Client uint64 // whose request it is; 0 = nobody's
+	Replay bool   // it comes from the write log
+
 	// Retry is true when a blocked command runs again because one of its keys
 	// became ready.
 	Retry bool
@@ -137,6 +140,7 @@ type Ctx struct {
 	flat   [][]byte
 	digits []byte // space of decimal
 	moved  []Moved
+	leases [][]byte // keys, see ReleaseAtEnd
 }
 
 // Conf holds the live options that handlers read.
@@ -144,11 +148,20 @@ type Conf struct {
 	ProtoMaxBulkLen       int64
 	ListMaxListpackSize   int64
 	HLLSparseMaxBytes     int
+	Queue                 QueueConf
 	StreamNodeMaxBytes    int64
 	StreamNodeMaxEntries  int64
 	MaxMemoryLFU          bool // maxmemory-policy is an LFU one
 	StreamEventTypeField  string
 	LazyfreeLazyUserFlush bool
+}
+
+// QueueConf are the defaults and limits of reliable queues.
+type QueueConf struct {
+	Settings     store.QueueSettings // of a queue that says nothing else
+	Priority     int                 // of a message that says nothing else
+	DedupWindow  int64               // milliseconds in which an id counts as seen
+	MaxConsumers int                 // of one queue
 }
 
 // Block asks dispatch to park the client until one of Keys becomes ready or
@@ -163,6 +176,9 @@ type Block struct {
 	Refused func(*resp.Reply)
 	Kind    store.Kind // the kind of value waited for
 	Args    [][]byte
+
+	Gone  bool          // it also runs again when a key goes, or becomes another kind
+	Again time.Duration // … and after this time; 0: no
 }
 
 // Block parks the client after the handler returns; the handler writes nothing.
@@ -214,6 +230,13 @@ type Moved struct {
 	N   int
 }
 
+// ReleaseAtEnd asks that the messages which this client was just leased from the
+// queue at key are given back when it disconnects.
+func (c *Ctx) ReleaseAtEnd(key []byte) { c.leases = append(c.leases, key) }
+
+// Leases returns the keys that ReleaseAtEnd was told.
+func (c *Ctx) Leases() [][]byte { return c.leases }
+
 // Counts returns what CountAt was told; empty if it was not called.
 func (c *Ctx) Counts() []Moved { return c.moved }
 
@@ -222,6 +245,9 @@ func (c *Ctx) Reset() {
 	c.Row, c.Args, c.Retry = nil, nil, false
 	c.block = Block{}
 	c.noLog, c.moved = false, c.moved[:0]
+	if len(c.leases) > 0 {
+		c.leases = nil
+	}
 	if len(c.logged) > 0 { // keep the space, not what it points to
 		clear(c.flat)
 		clear(c.logged)

@@ -8,10 +8,15 @@ import (
 )
 
 // Streams (https://redis.io/commands/?group=stream): writing; reading is in
-// stream_read.go. Consumer groups are not there yet.
+// stream_read.go, consumer groups in stream_group.go, stream_claim.go and
+// stream_ack.go, XINFO in stream_info.go.
 
 func streamRows() []Row {
-	return append(streamWriteRows(), streamReadRows()...)
+	rows := append(streamWriteRows(), streamReadRows()...)
+	rows = append(rows, streamGroupRows()...)
+	rows = append(rows, streamClaimRows()...)
+	rows = append(rows, streamAckRows()...)
+	return append(rows, xinfoRow())
 }
 
 const trimUsage = "<MAXLEN | MINID> [= | ~] threshold [LIMIT count]"
@@ -19,7 +24,7 @@ const trimUsage = "<MAXLEN | MINID> [= | ~] threshold [LIMIT count]"
 func streamWriteRows() []Row {
 	return []Row{
 		{
-			Name: "xadd", Usage: "key [NOMKSTREAM] [" + trimUsage + "] <* | id> field value [field value ...]", Arity: -5,
+			Name: "xadd", Usage: "key [NOMKSTREAM] " + refsUsage + " [" + trimUsage + "] <* | id> field value [field value ...]", Arity: -5,
 			Summary: "Appends an entry to a stream, which is created if it does not exist, and may trim it.",
 			Group:   "stream", Since: "5.0.0", Complexity: "O(1) when adding, O(N) when trimming where N is the number of entries removed",
 			Flags: Write | DenyOOM | Fast, Run: xadd, Tips: []string{"nondeterministic_output"},
@@ -32,7 +37,7 @@ func streamWriteRows() []Row {
 			Flags: Write | Fast, Keys: oneKey(RW | Delete), Run: xdel,
 		},
 		{
-			Name: "xtrim", Usage: "key <" + trimUsage + ">", Arity: -4,
+			Name: "xtrim", Usage: "key <" + trimUsage + "> " + refsUsage, Arity: -4,
 			Summary: "Removes entries from the beginning of a stream.",
 			Group:   "stream", Since: "5.0.0", Complexity: "O(N) where N is the number of entries removed, most of them as whole blocks",
 			Flags: Write, Keys: oneKey(RW | Delete), Run: xtrim, Tips: []string{"nondeterministic_output"},
@@ -71,10 +76,18 @@ type trimOptions struct {
 	store.Trim
 	given bool
 	limit bool // LIMIT is given
+	refs  bool // what becomes of groups is given
 }
 
 // parse reads one option if it is one of them.
 func (o *trimOptions) parse(a *resp.Args) bool {
+	if refs, ok := parseRefs(a); ok {
+		if o.refs {
+			a.Fail(resp.ErrSyntax)
+		}
+		o.Refs, o.refs = refs, true
+		return true
+	}
 	if a.Left() < 2 {
 		return false
 	}
@@ -126,13 +139,21 @@ func (o *trimOptions) finish(a *resp.Args, conf *Conf, required bool) {
 	}
 }
 
-// logTrim appends the options for the journal: exact, so that replay removes
+// log appends the options for the journal: exact, so that replay removes
 // the same entries whatever the blocks are.
 func (o *trimOptions) log(c *Ctx, record [][]byte, s *store.Stream) [][]byte {
 	if !o.given {
 		return record
 	}
-	if o.ByID {
+	byID := o.ByID
+	switch o.Refs {
+	case store.DeleteRefs:
+		record = append(record, wordDELREF)
+	case store.AckedOnly:
+		record = append(record, wordACKED)
+		byID = byID && !o.Approx // as the first entry may have been kept
+	}
+	if byID {
 		id := o.MinID
 		if o.Approx {
 			if id = s.FirstID(); s.Len() == 0 {
@@ -155,6 +176,8 @@ var (
 	wordMAXLEN = []byte("MAXLEN")
 	wordMINID  = []byte("MINID")
 	wordEqual  = []byte("=")
+	wordDELREF = []byte("DELREF")
+	wordACKED  = []byte("ACKED")
 )
 
 // xaddOptions are the arguments of XADD between key and fields.
@@ -222,7 +245,7 @@ func xadd(c *Ctx) {
 			c.Reply.Null()
 			return
 		}
-		s = store.NewStream()
+		s = c.Tx.NewStream()
 	}
 	id, err := o.nextID(c, s)
 	if err == "" && tooLarge(pairs) {
@@ -240,7 +263,7 @@ func xadd(c *Ctx) {
 	c.Tx.SaveStream(c.Args[1], s)
 	if trimmed > 0 {
 		c.Tx.Event = "xtrim"
-		c.Tx.SaveStream(c.Args[1], s)
+		c.Tx.SaveStreamQuietly(c.Args[1], s)
 	}
 	o.log(c, s, id, pairs)
 	replyID(c.Reply, id)
@@ -326,7 +349,7 @@ func xdel(c *Ctx) {
 		}
 	}
 	if n > 0 {
-		c.Tx.SaveStream(c.Args[1], s)
+		c.Tx.SaveStreamQuietly(c.Args[1], s)
 	}
 	c.Count(n)
 	c.Reply.Int(int64(n))
@@ -354,7 +377,7 @@ func xtrim(c *Ctx) {
 		n = s.Trim(o.Trim)
 	}
 	if n > 0 {
-		c.Tx.SaveStream(c.Args[1], s)
+		c.Tx.SaveStreamQuietly(c.Args[1], s)
 		if o.Approx {
 			c.LogAs(o.log(c, [][]byte{wordXTRIM, c.Args[1]}, s)...)
 		}

@@ -35,23 +35,6 @@ func streamReadRows() []Row {
 			Flags: ReadOnly | Blocking | MovableKeys, Run: xread,
 			Keys: []KeySpec{{Flags: RO | Access, Keyword: "STREAMS", From: 1, Last: -1, Step: 1, Limit: 2}},
 		},
-		xinfoRow(),
-	}
-}
-
-func xinfoRow() Row {
-	subs := []Row{{
-		Name: "stream", Usage: "key [FULL [COUNT count]]", Arity: -3,
-		Summary: "Describes a stream; with FULL it shows entries and groups too.",
-		Group:   "stream", Since: "5.0.0", Complexity: "O(1), O(N) with FULL where N is the number of entries shown",
-		Flags: ReadOnly, Run: xinfoStream,
-		Keys: []KeySpec{{Flags: RO | Access, Begin: 2}},
-	}}
-	return Row{
-		Name: "xinfo", Arity: -2,
-		Summary: "Tells about streams.",
-		Group:   "stream", Since: "5.0.0", Complexity: "Depends on the subcommand",
-		Subs: append(subs, HelpRow("xinfo", Row{Group: "stream", Since: "5.0.0", Flags: Loading | Stale}, subs)),
 	}
 }
 
@@ -168,42 +151,70 @@ func replyEntry(r *resp.Reply, e store.Entry) {
 	e.Each(r.Bulk)
 }
 
-// xreadOptions are XREAD's arguments.
+// xreadOptions are the arguments of XREAD and XREADGROUP.
 type xreadOptions struct {
 	count   int64
 	block   bool
 	timeout time.Duration
 	keys    [][]byte
 	ids     [][]byte
+
+	group, consumer []byte // of XREADGROUP alone, as what follows
+	noAck           bool
+	claim           bool
+	minIdle         int64
 }
 
-func parseXread(c *Ctx) (xreadOptions, error) {
+func parseXread(c *Ctx, ofGroup bool) (xreadOptions, error) {
 	var o xreadOptions
 	a := resp.NewArgs(c.Args[1:])
 	for a.Err() == nil && o.keys == nil {
 		switch {
-		case a.Left() < 2 && !a.Is("NOACK"):
+		case a.Is("NOACK"):
+			if o.noAck = true; !ofGroup {
+				a.Fail(resp.ErrXReadNoAckOnly)
+			}
+		case a.Left() < 2:
 			a.Fail(resp.ErrSyntax)
 		case a.Is("BLOCK"):
 			o.block, o.timeout = true, parseTimeoutMs(c, &a)
 		case a.Is("COUNT"):
 			o.count = max(a.Int(), 0)
 		case a.Is("STREAMS"):
-			rest := a.Rest()
-			n := len(rest) / 2
-			if len(rest)%2 != 0 {
-				a.Fail(resp.ErrXReadUnbalanced)
-			}
-			o.keys, o.ids = rest[:n], rest[n:]
+			o.parseStreams(&a, ofGroup)
 		case a.Left() >= 3 && a.Is("GROUP"):
-			a.Fail(resp.ErrXReadGroupOnly)
-		case a.Is("NOACK"):
-			a.Fail(resp.ErrXReadNoAckOnly)
+			if o.group, o.consumer = a.Next(), a.Next(); !ofGroup {
+				a.Fail(resp.ErrXReadGroupOnly)
+			}
+		case a.Is("CLAIM"):
+			if !ofGroup {
+				a.Fail(resp.ErrXReadClaimOnly)
+			}
+			o.claim, o.minIdle = true, a.IntOr(resp.ErrMinIdleInteger)
+			if o.minIdle < 0 {
+				a.Fail(resp.ErrMinIdlePositive)
+			}
 		default:
 			a.Fail(resp.ErrSyntax)
 		}
 	}
+	if ofGroup && o.group == nil {
+		a.Fail(resp.ErrXReadGroupMissing)
+	}
 	return o, a.Err()
+}
+
+func (o *xreadOptions) parseStreams(a *resp.Args, ofGroup bool) {
+	rest := a.Rest()
+	n := len(rest) / 2
+	switch {
+	case len(rest)%2 == 0:
+	case ofGroup:
+		a.Fail(resp.ErrXReadGroupUnbalanced)
+	default:
+		a.Fail(resp.ErrXReadUnbalanced)
+	}
+	o.keys, o.ids = rest[:n], rest[n:]
 }
 
 // parseTimeoutMs reads a timeout in milliseconds; 0 means for ever.
@@ -254,7 +265,7 @@ type source struct {
 func (s source) fresh() bool { return s.stream != nil && s.after.Less(s.stream.TopID()) }
 
 func xread(c *Ctx) {
-	o, err := parseXread(c)
+	o, err := parseXread(c, false)
 	if err != nil {
 		c.Fail(err)
 		return
@@ -320,84 +331,4 @@ func waitForEntries(c *Ctx, o *xreadOptions, sources []source) {
 		ids[i] = src.after.Append(nil)
 	}
 	c.Block(Block{Keys: o.keys, Timeout: o.timeout, TimeOut: (*resp.Reply).NullArray, Kind: store.KindStream, Args: args})
-}
-
-// fullCount is how many entries XINFO STREAM … FULL shows unless told.
-const fullCount = 10
-
-func xinfoStream(c *Ctx) {
-	s, ok := streamAt(c, c.Args[2], store.Read)
-	if !ok {
-		return
-	}
-	if s == nil {
-		c.Reply.Error(resp.ErrNoSuchKey)
-		return
-	}
-	a := resp.NewArgs(c.Args[3:])
-	if a.Left() == 0 {
-		replyInfo(c.Reply, s, 10)
-		c.Reply.BulkString("groups")
-		c.Reply.Int(0)
-		c.Reply.BulkString("first-entry")
-		replyEnd(c.Reply, s, false)
-		c.Reply.BulkString("last-entry")
-		replyEnd(c.Reply, s, true)
-		return
-	}
-	count := int64(fullCount)
-	if !a.Is("FULL") || a.Left() > 0 && (a.Left() != 2 || !a.Is("COUNT")) {
-		c.Reply.Error(resp.SubcommandSyntax("xinfo", c.Args[1]))
-		return
-	}
-	if a.Left() > 0 {
-		if count = a.Int(); count < 0 {
-			count = fullCount
-		}
-	}
-	if err := a.Err(); err != nil {
-		c.Fail(err)
-		return
-	}
-	replyInfo(c.Reply, s, 9)
-	c.Reply.BulkString("entries")
-	replyEntries(c.Reply, s, rangeOptions{to: store.MaxID, count: count}, false)
-	c.Reply.BulkString("groups")
-	c.Reply.Array(0)
-}
-
-// replyInfo begins a map of pairs and replies with the seven that both forms of
-// XINFO STREAM have. Blocks are reported as Redis' radix tree of them.
-func replyInfo(r *resp.Reply, s *store.Stream, pairs int) {
-	r.Map(pairs)
-	r.BulkString("length")
-	r.Int(int64(s.Len()))
-	r.BulkString("radix-tree-keys")
-	r.Int(int64(s.Blocks()))
-	r.BulkString("radix-tree-nodes")
-	r.Int(int64(s.Blocks()) + 1)
-	r.BulkString("last-generated-id")
-	replyID(r, s.LastID())
-	r.BulkString("max-deleted-entry-id")
-	replyID(r, s.MaxDeletedID())
-	r.BulkString("entries-added")
-	r.Int(int64(s.Added()))
-	r.BulkString("recorded-first-entry-id")
-	replyID(r, s.FirstID())
-}
-
-// replyEnd replies with the first entry, or the last, or null.
-func replyEnd(r *resp.Reply, s *store.Stream, last bool) {
-	visit := func(e store.Entry) bool {
-		replyEntry(r, e)
-		return false
-	}
-	switch {
-	case s.Len() == 0:
-		r.Null()
-	case last:
-		s.RangeBack(store.MaxID, store.ID{}, visit)
-	default:
-		s.Range(store.ID{}, store.MaxID, visit)
-	}
 }

@@ -100,6 +100,15 @@ const (
 	ErrHLLNoKey     Error = "ERR The specified key does not exist"
 	ErrHLLNotSparse Error = "ERR HLL encoding is not sparse"
 
+	// Reliable queues.
+	ErrPriority     Error = "ERR PRIORITY is out of range, must be 0 to 9"
+	ErrMessageID    Error = "ERR a message ID must have 1 to 65535 bytes"
+	ErrConsumerName Error = "ERR the name of a consumer must not be empty"
+	ErrConsumers    Error = "ERR the queue has as many consumers as queue-max-consumers allows"
+	ErrQueueExists  Error = "ERR the queue exists with other settings, say UPDATE to change them"
+	ErrReplayOnly   Error = "ERR only the write log may use this command"
+	ErrQueueData    Error = "ERR bad queue data"
+
 	// Streams.
 	ErrStreamID             Error = "ERR Invalid stream ID specified as stream command argument"
 	ErrStreamIDSmaller      Error = "ERR The ID specified in XADD is equal or smaller than the target stream top item"
@@ -221,6 +230,16 @@ const Denied Error = "DENIED Running in protected mode because protected mode is
 // ExecAborted refuses an EXEC for the reason e.
 func ExecAborted(e Error) Error {
 	return "EXECABORT Transaction discarded because of: " + Error(strings.TrimPrefix(string(e), "ERR "))
+}
+
+// NoQueue is the answer where a queue must exist.
+func NoQueue(key []byte) Error {
+	return Error(oneLine("NOQUEUE no such queue '" + string(key) + "'"))
+}
+
+// QueueFull is the answer to a message for which a queue has no room.
+func QueueFull(key []byte, most int64) Error {
+	return Error(oneLine("QUEUEFULL queue '" + string(key) + "' is at its maximum depth of " + strconv.FormatInt(most, 10)))
 }
 
 // WrongArity is the answer to a wrong number of arguments; a subcommand's name

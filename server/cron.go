@@ -81,9 +81,7 @@ func (s *Server) expireCycle(w *worker) {
 			break
 		}
 	}
-	if len(w.ready) > 0 {
-		w.ready = w.ready[:0] // an expiry makes no waiter ready
-	}
+	s.serveLoose(w)
 	s.latency.observe("expire-cycle", time.Since(start), s.clock())
 }
 

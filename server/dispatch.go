@@ -234,7 +234,7 @@ func (s *Server) commit(w *worker, ctx *command.Ctx, x *Session, args [][]byte, 
 		}
 		w.tx.Use(c.DB)
 		w.tx.TouchWatches(c.Key)
-		if c.Effect <= store.Overwritten && !removal(c) && len(w.tx.Waiters(c.Key)) > 0 {
+		if c.Effect != store.Reduced && c.Effect < store.FieldsExpired && len(w.tx.Waiters(c.Key)) > 0 {
 			w.ready = append(w.ready, readyKey{c.DB, string(c.Key)})
 		}
 	}
@@ -244,12 +244,6 @@ func (s *Server) commit(w *worker, ctx *command.Ctx, x *Session, args [][]byte, 
 // withoutMisses takes out what only notify needs to know.
 func withoutMisses(changes []store.Change) []store.Change {
 	return slices.DeleteFunc(changes, func(c store.Change) bool { return c.Effect == store.Missed })
-}
-
-// removal tells whether a change only took entries from a stream: nobody waits
-// for that.
-func removal(c *store.Change) bool {
-	return c.Kind == store.KindStream && c.Effect == store.Changed && (c.Event == "xdel" || c.Event == "xtrim")
 }
 
 // readyAfterSwap looks at the waiters of a database whose contents were
@@ -265,7 +259,8 @@ var delName, hdelName = []byte("DEL"), []byte("HDEL")
 
 // record appends a command's effect to the open journal unit, and the unit to
 // the log unless a transaction goes on. A key that only expired or was evicted
-// is logged as DEL; the command itself if it changed anything else.
+// is logged as DEL, fields that expired as HDEL; the command itself if it
+// changed anything else.
 func (s *Server) record(w *worker, ctx *command.Ctx, args [][]byte, db int, changes []store.Change) {
 	own := false
 	for i := range changes {
@@ -274,6 +269,8 @@ func (s *Server) record(w *worker, ctx *command.Ctx, args [][]byte, db int, chan
 			w.unit = append(w.unit, journal.Record{DB: c.DB, Args: copyArgs([][]byte{delName, c.Key})})
 		case store.FieldsExpired:
 			w.unit = append(w.unit, journal.Record{DB: c.DB, Args: copyArgs(append([][]byte{hdelName, c.Key}, c.Fields...))})
+		case store.Emptied:
+			own = own || i == 0 || changes[i-1].Effect != store.FieldsExpired // whose HDEL takes the last field
 		default:
 			own = true
 		}

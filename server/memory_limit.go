@@ -99,6 +99,7 @@ func (s *Server) makeRoom(w *worker) bool {
 	}
 	start := resp.Monotonic()
 	ok := s.evictTo(w, limit)
+	s.serveLoose(w)
 	s.latency.observe("eviction-cycle", time.Duration(resp.Monotonic()-start), s.clock())
 	return ok
 }

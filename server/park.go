@@ -87,8 +87,10 @@ type blocked struct {
 	timeOut  func(*resp.Reply)
 	deadline int64
 	since    int64
-	bytes    int64       // of args and keys, estimated
-	missed   atomic.Bool // somebody found it claimed and went on; see claim
+	bytes    int64        // of args and keys, estimated
+	gone     bool         // the command runs again when a key goes, too
+	again    atomic.Int64 // … and at this time (Monotonic), which is looked at when its timer fires; 0: no
+	missed   atomic.Bool  // somebody found it claimed and went on; see claim
 }
 
 // claim wins the waiter for serving. When another has claimed it, it leaves a
@@ -140,7 +142,10 @@ func (x *Session) block(w *worker, cmd *command.Command, args [][]byte, ask *com
 	}
 	b := &blocked{
 		session: x, cmd: cmd, args: copyArgs(args), keys: copyArgs(ask.Keys), db: x.db,
-		proto: x.out.Proto(), kind: ask.Kind, timeOut: ask.TimeOut, since: w.last,
+		proto: x.out.Proto(), kind: ask.Kind, timeOut: ask.TimeOut, gone: ask.Gone, since: w.last,
+	}
+	if ask.Again > 0 {
+		b.again.Store(w.last + int64(ask.Again))
 	}
 	if ask.Timeout > 0 {
 		b.deadline = w.last + int64(ask.Timeout)
@@ -156,15 +161,36 @@ func (x *Session) block(w *worker, cmd *command.Command, args [][]byte, ask *com
 	}
 	w.tx.Unlock()
 	w.last = w.watch.Now()
-	x.park(parkBlock, b.deadline, func() resp.Next {
+	x.parkBlocked(b)
+	return resp.Parked
+}
+
+// parkBlocked parks the session until its time-out, or until the command is to
+// run again.
+func (x *Session) parkBlocked(b *blocked) {
+	again := b.again.Load()
+	early := again != 0 && (b.deadline == 0 || again < b.deadline)
+	if !early {
+		again = b.deadline
+	}
+	x.park(parkBlock, again, func() resp.Next {
+		if early {
+			b.again.Store(resp.Monotonic() + int64(minAgain)) // unless it says better
+			x.recheck(b)
+			x.parkBlocked(b)
+			return resp.Parked
+		}
 		if !b.leave() { // being served: its task is on the way
 			x.park(parkBlock, 0, func() resp.Next { return resp.Parked })
 			return resp.Parked
 		}
 		return x.gaveUp(b, b.timeOut)
 	})
-	return resp.Parked
 }
+
+// minAgain is the least time between two runs of a blocked command that nothing
+// but time has given rise to.
+const minAgain = 10 * time.Millisecond
 
 // waitBytes is about what a key waited for costs beside its name.
 const waitBytes = 128
@@ -250,6 +276,21 @@ func (s *Server) serveReady(w *worker) {
 	w.tx.Use(db)
 }
 
+// serveLoose serves whom expiry or eviction has made ready, which hold no locks
+// any more.
+func (s *Server) serveLoose(w *worker) {
+	if len(w.ready) == 0 {
+		return
+	}
+	s.store.Begin(&w.tx, w.ready[0].db, w.now()/int64(time.Millisecond))
+	for _, r := range w.ready {
+		w.tx.Want(r.db, []byte(r.key))
+	}
+	w.tx.Lock()
+	s.serveReady(w)
+	w.tx.Unlock()
+}
+
 func (s *Server) serveKey(w *worker, r readyKey) {
 	key := []byte(r.key)
 	w.tx.Use(r.db)
@@ -261,9 +302,7 @@ func (s *Server) serveKey(w *worker, r readyKey) {
 		}
 		waiter := queue[skip]
 		b := waiter.Owner.(*blocked)
-		if kind := w.tx.Kind(key, store.Peek); kind == store.KindNone {
-			return
-		} else if kind != b.kind {
+		if !b.gone && w.tx.Kind(key, store.Peek) != b.kind {
 			skip++
 			continue
 		}
@@ -319,7 +358,10 @@ func (s *Server) serve(w *worker, b *blocked) bool {
 	w.serving = b
 	s.callRetry(w, x, b, &reply)
 	w.serving = nil
-	if w.inner.Blocked().Keys != nil {
+	if ask := w.inner.Blocked(); ask.Keys != nil {
+		if ask.Again > 0 {
+			b.again.Store(resp.Monotonic() + int64(ask.Again))
+		}
 		b.unclaim()
 		return false
 	}
@@ -357,7 +399,7 @@ func (x *Session) recheck(b *blocked) {
 	w.tx.Lock()
 	defer w.tx.Unlock()
 	for _, key := range b.keys {
-		if w.tx.Kind(key, store.Peek) == b.kind {
+		if b.gone || w.tx.Kind(key, store.Peek) == b.kind {
 			w.ready = append(w.ready, readyKey{b.db, string(key)})
 		}
 	}

@@ -39,6 +39,7 @@ const (
 	Created       Effect = iota // the key did not exist before
 	Changed                     // the value or the expiry changed
 	Overwritten                 // the value was replaced by one of another kind
+	Reduced                     // the value changed, but not to the good of those who wait for it
 	Emptied                     // the collection lost its last element and was removed
 	Deleted                     // removed by a command
 	Expired                     // removed because its time had come
@@ -54,16 +55,34 @@ type Change struct {
 	Key    []byte // a copy, valid until the transaction's next Begin; nil when Flushed
 	Kind   Kind
 	Effect Effect
-	Event  string   // name of the keyspace event
+	Event  string   // name of the keyspace event, empty: none
 	Fields [][]byte // the fields removed, with FieldsExpired; valid as Key is
+	Log    [][]byte // the record that repeats it; nil: the command as it was typed. Valid as Key is
+
+	DeadLettered, Redelivered int32 // messages of a queue
 }
 
-// Object is a value that lives on the Go heap because it is large.
+// Object is a value that is not an entry's bytes because it is large.
 type Object interface {
 	Kind() Kind
 	Len() int     // elements
 	Bytes() int64 // memory held, by the object's own account
 	Clone() Object
+}
+
+// offHeap is an object with memory outside the Go heap.
+type offHeap interface {
+	Object
+	heapBytes() int64 // the part of Bytes on the Go heap
+	release()         // gives the rest back; the object must not be used again
+}
+
+// release gives back what o holds outside the Go heap. Whatever drops an object
+// calls it, once.
+func release(o Object) {
+	if o, ok := o.(interface{ release() }); ok {
+		o.release()
+	}
 }
 
 var (

@@ -7,12 +7,13 @@ import (
 )
 
 // Stream is a log of entries in ascending order of ID (Redis' XADD family): a
-// row of blocks, found by binary search. Consumer groups belong here, in a map
-// by name beside the blocks, when they come.
+// row of blocks, found by binary search, and the consumer groups by name.
 //
 // It is guarded by the lock of its key's shard; whoever changes it calls
-// Tx.SaveStream.
+// Tx.SaveStream or Tx.SaveStreamQuietly.
 type Stream struct {
+	mem        *streamMemory
+	groups     []*Group
 	blocks     deque[*block]
 	length     int
 	held       int64 // bytes of blocks
@@ -31,7 +32,12 @@ type tail struct {
 }
 
 // NewStream returns an empty stream, not stored anywhere yet.
-func NewStream() *Stream { return &Stream{} }
+func NewStream() *Stream { return &Stream{mem: &streamMemory{}} }
+
+// NewStream returns an empty stream that is to be stored with SaveStream.
+func (tx *Tx) NewStream() *Stream {
+	return &Stream{mem: &streamMemory{blocks: tx.store.newBlocks()}}
+}
 
 // Stream returns key's stream, nil if key is absent.
 func (tx *Tx) Stream(key []byte, a Access) (*Stream, error) {
@@ -55,6 +61,15 @@ func (tx *Tx) SaveStream(key []byte, s *Stream) {
 	}
 	tx.settle(at)
 	tx.changed(key, KindStream, Changed)
+}
+
+// SaveStreamQuietly is SaveStream for a change that gives nothing to those who
+// wait for the key: entries went, or a group's own state changed.
+func (tx *Tx) SaveStreamQuietly(key []byte, s *Stream) {
+	tx.SaveStream(key, s)
+	if c := &tx.changes[len(tx.changes)-1]; c.Effect == Changed {
+		c.Effect = Reduced
+	}
 }
 
 func (s *Stream) Kind() Kind { return KindStream }
@@ -92,13 +107,15 @@ func (s *Stream) TopID() ID {
 
 // Bytes returns the memory held.
 func (s *Stream) Bytes() int64 {
-	return s.held + int64(unsafe.Sizeof(*s)) + int64(s.blocks.cap())*int64(unsafe.Sizeof((*block)(nil)))
+	return s.held + s.mem.held + int64(unsafe.Sizeof(*s)+unsafe.Sizeof(*s.mem)) + int64(s.blocks.cap())*int64(unsafe.Sizeof((*block)(nil)))
 }
 
 // Clone returns a copy without idle room.
 func (s *Stream) Clone() Object {
 	c := *s
+	c.mem = &streamMemory{blocks: s.mem.blocks}
 	c.blocks, c.held = deque[*block]{}, 0
+	s.cloneGroups(&c)
 	for _, b := range s.blocks.all() {
 		copied := *b
 		copied.buf = append([]byte(nil), b.buf...)
@@ -190,50 +207,6 @@ func (s *Stream) discard(i int) {
 	s.blocks.remove(i)
 }
 
-// Trim says which entries to remove from the front: those beyond the last
-// MaxLen, or those before MinID if ByID. Approx removes whole blocks only, and
-// Limit, unless 0, is the most entries to remove.
-type Trim struct {
-	ByID   bool
-	Approx bool
-	MaxLen int64
-	MinID  ID
-	Limit  int64
-}
-
-// Trim removes entries and returns how many.
-func (s *Stream) Trim(t Trim) (removed int) {
-	enough := func(left int) bool { return !t.ByID && int64(left) <= t.MaxLen }
-	for s.blocks.len() > 0 && !enough(s.length) {
-		b := *s.blocks.at(0)
-		if t.Limit > 0 && int64(removed)+int64(b.live) > t.Limit {
-			break
-		}
-		whole := b.last.Less(t.MinID)
-		if !t.ByID {
-			whole = int64(s.length)-int64(b.live) >= t.MaxLen
-		}
-		if whole {
-			removed += int(b.live)
-			s.length -= int(b.live)
-			s.discard(0)
-			continue
-		}
-		if !t.Approx {
-			n := b.trim(func(id ID, gone int) bool {
-				if t.ByID {
-					return id.Less(t.MinID)
-				}
-				return !enough(s.length - gone)
-			})
-			removed += n
-			s.length -= n
-		}
-		break
-	}
-	return removed
-}
-
 // Entry is an entry during a visit.
 type Entry struct {
 	ID     ID
@@ -280,6 +253,15 @@ func (s *Stream) Range(from, to ID, visit func(e Entry) bool) {
 			return
 		}
 	}
+}
+
+// Has reports whether there is an entry of the given ID.
+func (s *Stream) Has(id ID) (found bool) {
+	s.Range(id, id, func(Entry) bool {
+		found = true
+		return false
+	})
+	return found
 }
 
 // RangeBack visits the entries from one ID down to another, both included,
@@ -335,4 +317,13 @@ func (s *Stream) digest(h hash.Hash) {
 		e.Each(func(v []byte) { part(h, v) })
 		return true
 	})
+	s.digestGroups(h)
+}
+
+// release frees the memory; the stream must not be used again.
+func (s *Stream) release() {
+	for _, g := range s.groups {
+		g.release()
+	}
+	s.groups = nil
 }
