@@ -147,6 +147,7 @@ func zcombine(c *Ctx, o zcombineOptions) {
 		c.Reply.Int(int64(b.Store(c.Args[1])))
 		return
 	}
+	defer b.Release()
 	zpairs(c, b.Len(), o.scores)
 	b.Each(func(member []byte, score float64) bool {
 		zpair(c, member, score, o.scores)

@@ -1,140 +1,192 @@
 package store
 
 import (
-	"bytes"
 	"encoding/binary"
-	"slices"
-	"sort"
+	"math"
+	"unsafe"
 )
 
-// sortedSet is a sorted set too large to be packed.
+// sortedSet is a sorted set too large to be packed: a table of members and
+// their scores, and a tree of them in order.
 type sortedSet struct {
-	named  bool // OBJECT ENCODING calls it a skip list
-	scores map[string]float64
-	order  []zmember
+	named   bool // OBJECT ENCODING calls it a skip list
+	members *table
+	tree    *ztree
+	length  int64  // bytes of all members
+	leaving []elem // taken out of the tree, to be removed from the table
 }
 
-type zmember struct {
-	score  float64
-	member []byte
+const (
+	scoreBytes = 8
+	// zsetCost bounds what a packed member takes besides its own bytes.
+	zsetCost = 5 + 5 + 2 + 26
+)
+
+func newSortedSet(s *Store) *sortedSet {
+	z := &sortedSet{members: newTable(s)}
+	z.tree = newZTree(z.members, z.members.from)
+	z.members.onMove = z.moved
+	return z
 }
 
-func newSortedSet(*Store) *sortedSet { return &sortedSet{scores: map[string]float64{}} }
-
+// Kind, Len, Bytes, Clone and release make a sortedSet an Object.
 func (z *sortedSet) Kind() Kind { return KindZSet }
-func (z *sortedSet) Len() int   { return len(z.order) }
+func (z *sortedSet) Len() int   { return z.tree.count }
+
 func (z *sortedSet) Bytes() int64 {
-	return int64(len(z.order)) * 80
+	return int64(unsafe.Sizeof(*z)) + z.members.bytes() + z.tree.bytes() + z.tree.heapBytes()
 }
+
+func (z *sortedSet) heapBytes() int64 {
+	return int64(unsafe.Sizeof(*z)) + z.members.heapBytes() + z.tree.heapBytes()
+}
+
 func (z *sortedSet) Clone() Object {
-	c := newSortedSet(nil)
-	c.named = z.named
-	for _, m := range z.order {
-		c.insert(m.member, m.score)
-	}
+	c := &sortedSet{named: z.named, members: z.members.clone(), length: z.length}
+	c.tree = z.tree.clone(c.members)
+	c.members.onMove = c.moved
 	return c
 }
 
-func (z *sortedSet) score(member []byte) (float64, bool) {
-	s, ok := z.scores[string(member)]
-	return s, ok
+func (z *sortedSet) release() {
+	z.members.release()
+	z.tree.release()
 }
 
-func (z *sortedSet) at(score float64, member []byte) int {
-	return sort.Search(len(z.order), func(i int) bool {
-		o := &z.order[i]
-		return o.score > score || o.score == score && bytes.Compare(o.member, member) >= 0
-	})
+// scoreOf returns the score that the table holds.
+func (z *sortedSet) scoreOf(e elem) float64 {
+	return math.Float64frombits(binary.LittleEndian.Uint64(z.members.value(e)))
 }
 
-func (z *sortedSet) rank(member []byte) (int, float64, bool) {
-	s, ok := z.scores[string(member)]
-	if !ok {
-		return 0, 0, false
-	}
-	return z.at(s, member), s, true
-}
-
-func (z *sortedSet) find(member []byte) (int, float64) {
-	i, s, ok := z.rank(member)
-	if !ok {
-		return 0, 0
-	}
-	return i + 1, s
-}
-
-func (z *sortedSet) insert(member []byte, score float64) {
-	z.scores[string(member)] = score
-	z.order = slices.Insert(z.order, z.at(score, member), zmember{score, bytes.Clone(member)})
-}
-
-func (z *sortedSet) rescore(e int, _, score float64) {
-	m := z.order[e-1].member
-	z.order = slices.Delete(z.order, e-1, e)
-	z.insert(m, score)
-}
-
-func (z *sortedSet) remove(member []byte) bool {
-	i, _, ok := z.rank(member)
-	if ok {
-		z.removeSpan(i, i+1)
-	}
-	return ok
-}
-
-func (z *sortedSet) removeSpan(from, to int) {
-	for _, m := range z.order[from:to] {
-		delete(z.scores, string(m.member))
-	}
-	z.order = slices.Delete(z.order, from, to)
-}
-
-func (z *sortedSet) byRank(from, to int, back bool, visit func(member []byte, score float64) bool) {
-	for i := range to - from {
-		o := &z.order[from+i]
-		if back {
-			o = &z.order[to-1-i]
-		}
-		if !visit(o.member, o.score) {
+// moved is told by the table that an element has another reference.
+func (z *sortedSet) moved(from, to elem) {
+	for i, e := range z.leaving {
+		if e == from {
+			z.leaving[i] = to
 			return
 		}
 	}
+	z.tree.moving = from
+	p := z.tree.find(z.scoreOf(to), z.members.key(to))
+	z.tree.moving = 0
+	z.tree.moved(p, from, to)
+}
+
+// find returns a member's element and score; the element is 0 if there is none.
+func (z *sortedSet) find(member []byte) (elem, float64) {
+	e := z.members.find(member)
+	if e == 0 {
+		return 0, 0
+	}
+	return e, z.scoreOf(e)
+}
+
+func (z *sortedSet) score(member []byte) (float64, bool) {
+	e, score := z.find(member)
+	return score, e != 0
+}
+
+func (z *sortedSet) rank(member []byte) (rank int, score float64, ok bool) {
+	e, score := z.find(member)
+	if e == 0 {
+		return 0, 0, false
+	}
+	return z.tree.rank(z.tree.find(score, member)), score, true
+}
+
+// insert adds a new member.
+func (z *sortedSet) insert(member []byte, score float64) {
+	var value [scoreBytes]byte
+	binary.LittleEndian.PutUint64(value[:], math.Float64bits(score))
+	e, _ := z.members.put(member, value[:])
+	z.length += int64(len(member))
+	z.tree.insert(score, e, member)
+}
+
+// rescore gives an element another score than its old one.
+func (z *sortedSet) rescore(e elem, old, score float64) {
+	member := z.members.key(e)
+	p := z.tree.find(old, member)
+	if !z.tree.rescore(p, score) {
+		z.tree.cut(p, 1)
+		z.tree.insert(score, e, member)
+	}
+	binary.LittleEndian.PutUint64(z.members.value(e), math.Float64bits(score))
+}
+
+// remove removes a member and reports whether it was there.
+func (z *sortedSet) remove(member []byte) bool {
+	e, score := z.find(member)
+	if e == 0 {
+		return false
+	}
+	z.tree.cut(z.tree.find(score, member), 1)
+	z.length -= int64(len(member))
+	z.members.removeElem(e)
+	return true
+}
+
+// removeSpan removes the members of ranks [from, to), leaf by leaf.
+func (z *sortedSet) removeSpan(from, to int) {
+	var room [zLeafMax]elem
+	for from < to {
+		p := z.tree.at(from)
+		l := z.tree.leaf(p.leaf)
+		n := min(to-from, int(l.n)-p.i)
+		z.leaving = append(room[:0], l.elem[p.i:p.i+n]...)
+		z.tree.cut(p, n)
+		for i := range z.leaving {
+			z.length -= int64(len(z.members.key(z.leaving[i])))
+			z.members.removeElem(z.leaving[i])
+			z.leaving[i] = 0
+		}
+		z.leaving = nil
+		to -= n
+	}
+}
+
+func (z *sortedSet) byRank(from, to int, back bool, visit func(member []byte, score float64) bool) {
+	z.tree.visit(from, to, back, func(score float64, e elem) bool {
+		return visit(z.members.key(e), score)
+	})
 }
 
 func (z *sortedSet) spanScore(r *ScoreRange) (from, to int) {
-	return sort.Search(len(z.order), func(i int) bool { return !r.before(z.order[i].score) }),
-		sort.Search(len(z.order), func(i int) bool { return r.behind(z.order[i].score) })
+	return z.tree.countBefore(func(score float64, _ elem) bool { return r.before(score) }),
+		z.tree.countBefore(func(score float64, _ elem) bool { return !r.behind(score) })
 }
 
 func (z *sortedSet) spanLex(r *LexRange) (from, to int) {
-	return sort.Search(len(z.order), func(i int) bool { return !r.before(z.order[i].member) }),
-		sort.Search(len(z.order), func(i int) bool { return r.behind(z.order[i].member) })
+	return z.tree.countBefore(func(_ float64, e elem) bool { return r.before(z.members.key(e)) }),
+		z.tree.countBefore(func(_ float64, e elem) bool { return !r.behind(z.members.key(e)) })
 }
 
+func (z *sortedSet) scan(cursor uint64, count int, visit func(member []byte, score float64)) uint64 {
+	return z.members.scan(cursor, count, func(member, value []byte) {
+		visit(member, math.Float64frombits(binary.LittleEndian.Uint64(value)))
+	})
+}
+
+// packs reports whether the set has got so small that it should be packed.
 func (z *sortedSet) packs() bool {
-	return len(z.order) <= zsetPackedMax/2 && len(z.packed()) <= packedMax/2
+	return z.Len() <= zsetPackedMax/2 && z.length+int64(z.Len()*zsetCost) <= packedMax
 }
 
+// packed returns the set as a blob.
 func (z *sortedSet) packed() []byte {
-	b := []byte{0, 0, 0}
-	binary.LittleEndian.PutUint16(b, uint16(len(z.order)))
+	b := make([]byte, zsetHead, zsetHead+int(z.length)+z.Len()*zsetCost)
+	binary.LittleEndian.PutUint16(b, uint16(z.Len()))
 	if z.named {
 		b[2] = 1
 	}
 	var text scoreText
-	for _, o := range z.order {
-		for _, e := range [2]element{pack(o.member), packScore(o.score, &text)} {
+	z.byRank(0, z.Len(), false, func(member []byte, score float64) bool {
+		for _, e := range [2]element{pack(member), packScore(score, &text)} {
 			n := len(b)
 			b = extend(b, e.total())
 			e.put(b[n:])
 		}
-	}
+		return true
+	})
 	return b
-}
-
-func (z *sortedSet) scan(_ uint64, _ int, visit func(member []byte, score float64)) uint64 {
-	for _, o := range z.order {
-		visit(o.member, o.score)
-	}
-	return 0
 }
