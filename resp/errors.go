@@ -31,6 +31,8 @@ const (
 	ErrOffsetRange     Error = "ERR offset is out of range"
 	ErrIndexRange      Error = "ERR index out of range"
 	ErrNumKeys         Error = "ERR numkeys should be greater than 0"
+	ErrNumKeysArgs     Error = "ERR Number of keys can't be greater than number of args"
+	ErrSetFull         Error = "ERR set is too large, must be at most 16 GiB"
 	ErrCountPositive   Error = "ERR count should be greater than 0"
 	ErrCountNegative   Error = "ERR COUNT can't be negative"
 	ErrMaxLenNegative  Error = "ERR MAXLEN can't be negative"
@@ -93,6 +95,17 @@ const (
 	ErrBitfieldType     Error = "ERR Invalid bitfield type. Use something like i16 u8. Note that u64 is not supported but i64 is."
 	ErrBitfieldOverflow Error = "ERR Invalid OVERFLOW type specified"
 	ErrBitfieldReadOnly Error = "ERR BITFIELD_RO only supports the GET subcommand"
+
+	// Geospatial indexes.
+	ErrGeoUnit           Error = "ERR unsupported unit provided. please use M, KM, FT, MI"
+	ErrGeoRadius         Error = "ERR need numeric radius"
+	ErrGeoRadiusNegative Error = "ERR radius cannot be negative"
+	ErrGeoWidth          Error = "ERR need numeric width"
+	ErrGeoHeight         Error = "ERR need numeric height"
+	ErrGeoBoxNegative    Error = "ERR height or width cannot be negative"
+	ErrGeoMember         Error = "ERR could not decode requested zset member"
+	ErrGeoCount          Error = "ERR COUNT must be > 0"
+	ErrGeoAny            Error = "ERR the ANY argument requires COUNT argument"
 
 	// HyperLogLogs.
 	ErrNotHLL       Error = "WRONGTYPE Key is not a valid HyperLogLog string value."
@@ -317,6 +330,32 @@ func UnknownPfdebug(sub []byte) Error {
 // HLLSelftest is the answer of PFSELFTEST when it fails after n elements.
 func HLLSelftest(n int) Error {
 	return Error("ERR TESTFAILED wrong registers or estimate after " + strconv.Itoa(n) + " elements")
+}
+
+// GeoPosition is the answer to a position off the map.
+func GeoPosition(lon, lat float64) Error {
+	b := strconv.AppendFloat([]byte("ERR invalid longitude,latitude pair "), lon, 'f', 6, 64)
+	b = strconv.AppendFloat(append(b, ','), lat, 'f', 6, 64)
+	return Error(strings.ReplaceAll(strings.ReplaceAll(string(b), "+Inf", "inf"), "-Inf", "-inf"))
+}
+
+// GeoStoreWith is the answer to a search that is to be stored and shown; search
+// tells GEOSEARCHSTORE from the older commands.
+func GeoStoreWith(search bool) Error {
+	if search {
+		return "ERR GEOSEARCHSTORE is not compatible with WITHDIST, WITHHASH and WITHCOORD options"
+	}
+	return "ERR STORE option in GEORADIUS is not compatible with WITHDIST, WITHHASH and WITHCOORD options"
+}
+
+// GeoFrom is the answer of GEOSEARCH, by the name used, to a missing centre.
+func GeoFrom(name string) Error {
+	return Error(oneLine("ERR exactly one of FROMMEMBER or FROMLONLAT can be specified for " + name))
+}
+
+// GeoBy is the answer of GEOSEARCH, by the name used, to a missing shape.
+func GeoBy(name string) Error {
+	return Error(oneLine("ERR exactly one of BYRADIUS and BYBOX can be specified for " + name))
 }
 
 // UnsupportedOption is the answer of EXPIRE and its relatives to an unknown option.

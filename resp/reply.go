@@ -1,6 +1,7 @@
 package resp
 
 import (
+	"bytes"
 	"math"
 	"strconv"
 	"strings"
@@ -204,6 +205,26 @@ func (r *Reply) BulkDouble(f float64) {
 	r.Bulk(appendDouble(tmp[:0], f))
 }
 
+// Decimal appends a double without exponent, with at most 17 decimals: a bulk
+// string or RESP3's ','.
+func (r *Reply) Decimal(f float64) {
+	var tmp [64]byte
+	text := strconv.AppendFloat(tmp[:0], f, 'f', 17, 64)
+	text = bytes.TrimRight(bytes.TrimRight(text, "0"), ".")
+	if string(text) == "-0" {
+		text = text[1:]
+	}
+	if !r.three {
+		r.Bulk(text)
+		return
+	}
+	if r.fits(len(text) + 3) {
+		r.buf = append(r.buf, ',')
+		r.buf = append(r.buf, text...)
+		r.buf = append(r.buf, '\r', '\n')
+	}
+}
+
 // Bool appends a boolean: :1 and :0, or #t and #f.
 func (r *Reply) Bool(b bool) {
 	if b {
@@ -242,6 +263,14 @@ func (r *Reply) DeferArray() (mark int) {
 	}
 	mark = len(r.buf)
 	r.buf = append(r.buf, "*0\r\n"...)
+	return mark
+}
+
+// DeferSet is DeferArray for a set of RESP3.
+func (r *Reply) DeferSet() (mark int) {
+	if mark = r.DeferArray(); mark >= 0 {
+		r.buf[mark] = r.kind('~')
+	}
 	return mark
 }
 
