@@ -210,6 +210,9 @@ func (j *sortJob) load() {
 		if j.o.unsorted && j.o.desc {
 			slices.Reverse(j.items)
 		}
+	case store.KindSet:
+		set, _ := j.c.Tx.SetOf(key, store.Peek)
+		set.Each(j.add)
 	case store.KindZSet:
 		z, _ := j.c.Tx.ZSetOf(key, store.Peek)
 		from, to := j.settled(z.Len())
@@ -283,7 +286,11 @@ func (j *sortJob) lookup(p *sortPattern, element []byte) (v []byte, ok bool) {
 	}
 	j.name = append(append(append(j.name[:0], p.before...), element...), p.after...)
 	if p.field != nil {
-		return nil, false
+		h, err := j.c.Tx.HashOf(j.name, store.Read)
+		if err != nil {
+			return nil, false
+		}
+		return h.Get(p.field)
 	}
 	v, err := j.c.Tx.Get(j.name, store.Read)
 	return v, err == nil && v != nil

@@ -95,6 +95,13 @@ func (w *rdbWriter) typeOf(s slot) byte {
 	switch s.kind() {
 	case KindList:
 		return rdbListQuicklist2
+	case KindSet:
+		if w.setOf(s).IsInts() {
+			return rdbSetIntset
+		}
+		return rdbSet
+	case KindHash:
+		return w.hashType(s)
 	case KindZSet:
 		if w.zsetOf(s).named() {
 			return rdbZSet2
@@ -113,6 +120,10 @@ func (w *rdbWriter) value(kind byte, s slot) {
 		w.text(w.tx.text(s))
 	case rdbListQuicklist2:
 		w.list(s)
+	case rdbSet, rdbSetIntset:
+		w.set(kind, s)
+	case rdbHash, rdbHashListpack, rdbHashMetadata, rdbHashListpackEx:
+		w.hash(kind, s)
 	case rdbZSetListpack, rdbZSet2:
 		w.zset(kind, s)
 	case rdbStream2:

@@ -105,6 +105,10 @@ func (r *rdbReader) value(kind byte) value {
 		return value{kind: KindString, bytes: b}
 	case rdbList, rdbListZiplist, rdbListQuicklist, rdbListQuicklist2:
 		return r.list(kind)
+	case rdbSet, rdbSetIntset, rdbSetListpack:
+		return r.set(kind)
+	case rdbHash, rdbHashZipmap, rdbHashZiplist, rdbHashListpack, rdbHashMetadata, rdbHashListpackEx:
+		return r.hash(kind)
 	case rdbZSet, rdbZSet2, rdbZSetZiplist, rdbZSetListpack:
 		return r.zset(kind)
 	case rdbStream, rdbStream2, rdbStream3:

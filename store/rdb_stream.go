@@ -1,8 +1,10 @@
 package store
 
 import (
+	"bytes"
 	"encoding/binary"
 	"math"
+	"slices"
 )
 
 // A stream is written as one listpack for each block, under the block's base
@@ -27,15 +29,46 @@ func (w *rdbWriter) stream(s *Stream) {
 	w.id(s.FirstID())
 	w.id(s.maxDeleted)
 	w.length(s.added)
-	w.length(0) // groups
+	w.length(uint64(len(s.groups)))
+	for _, g := range s.groups {
+		w.group(g)
+	}
+}
+
+// group appends a consumer group: what is pending, and of each consumer again
+// which of that is its own.
+func (w *rdbWriter) group(g *Group) {
+	w.text([]byte(g.name))
+	w.id(g.last)
+	w.length(uint64(g.read))
+	w.length(uint64(g.pending.n))
+	g.pending.each(ID{}, func(v nack) bool {
+		w.rawID(v.id)
+		w.time(v.time)
+		w.length(uint64(v.count))
+		return true
+	})
+	w.length(uint64(len(g.consumers)))
+	for _, c := range g.consumers {
+		w.text([]byte(c.name))
+		w.time(c.Seen)
+		w.length(uint64(c.pending.n))
+		c.pending.each(ID{}, func(v nack) bool {
+			w.rawID(v.id)
+			return true
+		})
+	}
+}
+
+func (w *rdbWriter) rawID(id ID) {
+	w.out = binary.BigEndian.AppendUint64(w.out, id.Ms)
+	w.out = binary.BigEndian.AppendUint64(w.out, id.Seq)
 }
 
 // block appends the base ID of a block and its living entries.
 func (w *rdbWriter) block(b *block) {
-	var base [16]byte
-	binary.BigEndian.PutUint64(base[:], b.base.Ms)
-	binary.BigEndian.PutUint64(base[8:], b.base.Seq)
-	w.text(base[:])
+	w.length(16)
+	w.rawID(b.base)
 	w.beginListpack()
 	n := 4 + int(b.fields)
 	w.add(packInt(int64(b.live)))
@@ -85,7 +118,7 @@ func (w *rdbWriter) bare(b []byte, n int) {
 
 // stream reads a stream. Its blocks must ascend and its numbers agree.
 func (r *rdbReader) stream(kind byte) *Stream {
-	s := NewStream()
+	s := r.tx.NewStream()
 	for n := r.count(2); n > 0 && !r.bad; n-- {
 		base := rawID(r.exactly(16))
 		if b := r.block(base); b != nil && b.live > 0 {
@@ -104,8 +137,72 @@ func (r *rdbReader) stream(kind byte) *Stream {
 		s.added = r.length()
 	}
 	r.need(!s.last.Less(s.TopID()))
-	r.need(r.length() == 0)
+	for n := r.count(groupMinBytes); n > 0 && !r.bad; n-- {
+		r.group(s, kind)
+	}
 	return s
+}
+
+// The fewest bytes that a group, a pending entry and a consumer take.
+const (
+	groupMinBytes    = 5
+	pendingMinBytes  = 16 + 8 + 1
+	consumerMinBytes = 1 + 8 + 1
+)
+
+// group reads a consumer group. Every pending entry must be that of one
+// consumer, and every name and ID must come once.
+func (r *rdbReader) group(s *Stream, kind byte) {
+	name, last := bytes.Clone(r.text()), r.id()
+	read := s.countTo(last)
+	if kind != rdbStream {
+		read = int64(r.length())
+	}
+	r.need(read >= -1)
+	pending := make([]Pending, r.count(pendingMinBytes))
+	for i := range pending {
+		p := &pending[i]
+		p.ID, p.Time, p.Count = r.rawID(), r.time(), int64(r.length())
+		r.need(p.Time >= 0 && p.Count >= 0 && (i == 0 || pending[i-1].ID.Less(p.ID)))
+		if r.bad {
+			return
+		}
+	}
+	g := s.CreateGroup(name, last, read)
+	r.need(g != nil)
+	for n := r.count(consumerMinBytes); n > 0 && !r.bad; n-- {
+		r.consumer(g, pending, kind)
+	}
+	for i := range pending {
+		if r.need(pending[i].Consumer != nil); r.bad {
+			return
+		}
+		g.Assign(pending[i])
+	}
+}
+
+// consumer reads a consumer, and which of the pending entries are its own.
+func (r *rdbReader) consumer(g *Group, pending []Pending, kind byte) {
+	name, seen := bytes.Clone(r.text()), r.time()
+	active := seen
+	if kind == rdbStream3 {
+		active = r.time()
+	}
+	if r.bad {
+		return
+	}
+	c := g.CreateConsumer(name, seen)
+	if r.need(c != nil); r.bad {
+		return
+	}
+	c.Active = active
+	for n := r.count(16); n > 0 && !r.bad; n-- {
+		i, ok := slices.BinarySearchFunc(pending, r.rawID(), func(p Pending, id ID) int { return p.ID.Compare(id) })
+		r.need(ok && pending[i].Consumer == nil)
+		if !r.bad {
+			pending[i].Consumer = c
+		}
+	}
 }
 
 // exactly reads a string of n bytes.

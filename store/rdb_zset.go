@@ -52,14 +52,14 @@ func (r *rdbReader) zset(kind byte) value {
 	switch kind {
 	case rdbZSet, rdbZSet2:
 		for n := r.count(2); n > 0 && !r.bad; n-- {
-			member := string(r.text()) // the reader's number may be overwritten
+			member := pack(r.text()) // a number, which r.number held, is none of its bytes
 			score := 0.0
 			if kind == rdbZSet2 {
 				score = r.double()
 			} else {
 				score = r.scoreText()
 			}
-			r.need(!r.bad && p.put([]byte(member), score))
+			r.need(!r.bad && p.put(member.value(&p.room), score))
 		}
 	case rdbZSetZiplist:
 		r.need(eachZiplist(r.text(), p.element))
