@@ -7,6 +7,7 @@ import (
 
 	"synap/command"
 	"synap/journal"
+	"synap/metrics"
 	"synap/resp"
 	"synap/store"
 )
@@ -36,6 +37,8 @@ type worker struct {
 	pushed           bool // somebody got a message meanwhile, perhaps the session itself
 	channel, payload []byte
 
+	tally metrics.Tally // flushed before replies go
+
 	innerErrors int // error replies of commands inside EXEC, which are counted as theirs alone
 }
 
@@ -46,19 +49,22 @@ type readyKey struct {
 
 func (s *Server) newWorker(loop int) *worker {
 	w := &worker{loop: loop, rand: rand.New(rand.NewPCG(rand.Uint64(), rand.Uint64()))}
+	w.tally = metrics.NewTally(s.commands, s.objects)
 	w.begin(s)
 	return w
 }
 
 // begin reads the clocks for the batch to come.
 func (w *worker) begin(s *Server) {
+	w.tx.Logged = s.journal != nil
 	w.last = w.watch.Start()
 	w.wall = s.clock().UnixNano() - w.last
 }
 
 // reset forgets what a panic may have left behind; the locks are released.
 func (w *worker) reset(s *Server) {
-	*w = worker{loop: w.loop, rand: w.rand}
+	w.tally.Flush()
+	*w = worker{loop: w.loop, rand: w.rand, tally: w.tally}
 	w.begin(s)
 }
 
@@ -74,10 +80,19 @@ func (s *Server) BatchStart(loop int, x resp.Session) {
 	}
 }
 
-// BatchEnd implements resp.Handler: the log gets its bytes before replies go.
+// putBack keeps a borrowed worker for others.
+func (s *Server) putBack(w *worker) {
+	w.tally.Flush()
+	s.spare.Put(w)
+}
+
+// BatchEnd implements resp.Handler: the log and the counters get what is theirs
+// before replies go.
 func (s *Server) BatchEnd(loop int, x resp.Session) {
-	if x, ok := x.(*Session); ok {
-		s.spare.Put(x.own)
+	if loop != resp.NoLoop {
+		s.loops[loop].tally.Flush()
+	} else if x, ok := x.(*Session); ok {
+		s.putBack(x.own)
 		x.own = nil
 	}
 	if s.journal != nil {
@@ -95,11 +110,11 @@ func (x *Session) execute(w *worker, cmd *command.Command, args [][]byte) resp.N
 	if b := w.ctx.Blocked(); b.Keys != nil && x.parked == nil {
 		return x.block(w, cmd, args, b)
 	}
-	if len(w.ready) > 0 {
-		s.serveReady(w)
-	}
 	s.account(w, &w.ctx, x, cmd, args, &x.out, errs+w.innerErrors)
 	w.innerErrors = 0
+	if len(w.ready) > 0 { // behind the account: whom it serves is charged its own time
+		s.serveReady(w)
+	}
 	w.tx.Unlock()
 	if w.pushed {
 		x.readPushed(w)
@@ -123,7 +138,7 @@ func (s *Server) account(w *worker, ctx *command.Ctx, x *Session, cmd *command.C
 	end := w.watch.Now()
 	took := end - w.last
 	w.last = end
-	s.commands.Record(w.loop, cmd.ID, took, failed)
+	w.tally.Record(w.loop, cmd.ID, took, failed)
 	if failed {
 		s.countError(reply.LastError())
 	}
@@ -176,7 +191,10 @@ func (s *Server) call(w *worker, ctx *command.Ctx, x *Session, cmd *command.Comm
 	ctx.Row, ctx.ID, ctx.Args, ctx.Reply = cmd.Row, cmd.ID, args, reply
 	ctx.Tx, ctx.Rand, ctx.Conf = &w.tx, w.rand, s.conf.Load()
 	ctx.Now = time.Unix(0, w.now())
-	ctx.Retry = w.retry
+	ctx.Retry, ctx.Replay = w.retry, x == nil
+	if ctx.Client = 0; x != nil {
+		ctx.Client = uint64(x.conn.ID())
+	}
 	w.tx.Event = cmd.Event
 	if w.tx.Event == "" {
 		w.tx.Event = cmd.Name
@@ -185,12 +203,16 @@ func (s *Server) call(w *worker, ctx *command.Ctx, x *Session, cmd *command.Comm
 	w.tx.Misses = s.events.Load()&uint32(missEvents) != 0
 	db := w.tx.DB()
 	if h := s.handlers[cmd.ID]; h != nil {
+		w.tally.Flush() // INFO tells what went before it
 		h(x, ctx)
 	} else {
 		cmd.Run(ctx)
 	}
 	if s.broker.monitoring() && x != nil && !w.retry {
 		s.feedMonitors(x, cmd, args, w.now())
+	}
+	if keys := ctx.Leases(); len(keys) > 0 && x != nil {
+		x.releaseAtEnd(db, keys)
 	}
 	if changes := w.tx.Changes(); len(changes) > 0 {
 		s.commit(w, ctx, x, args, db, changes)
@@ -222,7 +244,8 @@ func (s *Server) commit(w *worker, ctx *command.Ctx, x *Session, args [][]byte, 
 	if s.journal != nil {
 		s.record(w, ctx, args, db, changes)
 	}
-	s.forgetObjects(changes)
+	s.forgetObjects(w, changes)
+	s.recordLetters(changes)
 	if !s.store.Waited() {
 		return
 	}
@@ -269,6 +292,12 @@ func (s *Server) record(w *worker, ctx *command.Ctx, args [][]byte, db int, chan
 			w.unit = append(w.unit, journal.Record{DB: c.DB, Args: copyArgs([][]byte{delName, c.Key})})
 		case store.FieldsExpired:
 			w.unit = append(w.unit, journal.Record{DB: c.DB, Args: copyArgs(append([][]byte{hdelName, c.Key}, c.Fields...))})
+		case store.Reduced, store.Changed, store.Created:
+			if c.Log == nil {
+				own = true
+				continue
+			}
+			w.unit = append(w.unit, journal.Record{DB: c.DB, Args: w.kept(c.Log)})
 		case store.Emptied:
 			own = own || i == 0 || changes[i-1].Effect != store.FieldsExpired // whose HDEL takes the last field
 		default:
@@ -280,14 +309,19 @@ func (s *Server) record(w *worker, ctx *command.Ctx, args [][]byte, db int, chan
 		records = [][][]byte{args}
 	}
 	for _, r := range records {
-		if w.whole { // the unit outlives the request's buffer
-			r = copyArgs(r)
-		}
-		w.unit = append(w.unit, journal.Record{DB: db, Args: r})
+		w.unit = append(w.unit, journal.Record{DB: db, Args: w.kept(r)})
 	}
 	if !w.whole {
 		w.flushUnit(s)
 	}
+}
+
+// kept returns a record for the open unit, which may outlive the request.
+func (w *worker) kept(r [][]byte) [][]byte {
+	if w.whole {
+		return copyArgs(r)
+	}
+	return r
 }
 
 // flushUnit hands the open unit to the log.
