@@ -137,9 +137,15 @@ func (o *Objects) SetListQueues(match func(key []byte) bool) {
 
 // RecordListOp is RecordQueueOp for a list, if lists of that name count.
 func (o *Objects) RecordListOp(key []byte, op QueueOp, n int, dur int64, failed bool) {
-	if match := o.listed.Load(); match == nil || (*match)(key) {
+	if o.counts(key) {
 		o.RecordQueueOp(key, op, n, dur, failed)
 	}
+}
+
+// counts tells whether a list of that name counts as a queue.
+func (o *Objects) counts(key []byte) bool {
+	match := o.listed.Load()
+	return match == nil || (*match)(key)
 }
 
 // RecordQueueOp counts a command that moved n messages in dur nanoseconds, or
@@ -147,18 +153,14 @@ func (o *Objects) RecordListOp(key []byte, op QueueOp, n int, dur int64, failed 
 func (o *Objects) RecordQueueOp(key []byte, op QueueOp, n int, dur int64, failed bool) {
 	t, h := o.table(Queues, key)
 	t.mu.Lock()
-	w := t.words(o, Queues, key, h, int(op))
+	w := t.words(o, Queues, key, h, int(op), 1)
 	if failed {
 		w[wordError]++
 	} else {
 		w[wordOK] += uint64(n)
 	}
 	w[wordSum] += uint64(max(dur, 0))
-	i := 0
-	for i < len(objectBounds) && dur > objectBounds[i] {
-		i++
-	}
-	w[wordBuckets+i]++
+	w[wordBuckets+objectBucket(dur)]++
 	t.mu.Unlock()
 }
 
@@ -166,7 +168,7 @@ func (o *Objects) RecordQueueOp(key []byte, op QueueOp, n int, dur int64, failed
 func (o *Objects) RecordStreamOp(room []byte, op StreamOp, n int, failed bool) {
 	t, h := o.table(Rooms, room)
 	t.mu.Lock()
-	w := t.words(o, Rooms, room, h, int(op))
+	w := t.words(o, Rooms, room, h, int(op), 1)
 	if failed {
 		w[wordError]++
 	} else {
@@ -181,7 +183,7 @@ func (o *Objects) RecordStreamEvent(room, event []byte) {
 	name := append(append(append(buf[:0], room...), 0), event...)
 	t, h := o.table(Events, name)
 	t.mu.Lock()
-	t.words(o, Events, name, h, 0)[wordOK]++
+	t.words(o, Events, name, h, 0, 1)[wordOK]++
 	t.mu.Unlock()
 }
 
@@ -190,7 +192,7 @@ func (o *Objects) RecordStreamEvent(room, event []byte) {
 func (o *Objects) RecordMessage(topic []byte, n int) {
 	t, h := o.table(Topics, topic)
 	t.mu.Lock()
-	t.words(o, Topics, topic, h, 0)[wordOK] += uint64(n)
+	t.words(o, Topics, topic, h, 0, 1)[wordOK] += uint64(n)
 	t.mu.Unlock()
 }
 
@@ -246,18 +248,18 @@ type row struct {
 	floor  []uint64 // of a shown row: what stays under _other; nil = nothing
 }
 
-// words returns the counters to add to for one operation of a name: its row's
-// or those of _other.
-func (t *table) words(o *Objects, f Family, name []byte, h uint64, op int) []uint64 {
+// words returns the counters to add to for one operation of a name, used so many
+// times: its row's or those of _other.
+func (t *table) words(o *Objects, f Family, name []byte, h uint64, op int, times uint32) []uint64 {
 	r := t.find(name, h)
 	if r < 0 {
 		if r = t.enter(o, f, name, h); r < 0 {
-			t.folded++
+			t.folded += uint64(times)
 			return cells(&t.other, f, op)
 		}
 	}
-	if t.ranks[r] != math.MaxUint32 {
-		t.ranks[r]++
+	if rank := &t.ranks[r]; *rank <= math.MaxUint32-times {
+		*rank += times
 	}
 	return cells(&t.rows[r].words, f, op)
 }

@@ -228,7 +228,7 @@ func (x *Session) gaveUp(b *blocked, answer func(*resp.Reply)) resp.Next {
 	}
 	s := x.srv
 	w := s.spare.Get().(*worker) // the loop's own may be in the middle of a command
-	defer s.spare.Put(w)
+	defer s.putBack(w)
 	w.begin(s)
 	errs := x.out.Errors()
 	next := x.blockEnded(b, answer)
@@ -274,6 +274,7 @@ func (s *Server) serveReady(w *worker) {
 	}
 	w.ready = w.ready[:0]
 	w.tx.Use(db)
+	w.last = w.watch.Now()
 }
 
 // serveLoose serves whom expiry or eviction has made ready, which hold no locks
@@ -366,6 +367,7 @@ func (s *Server) serve(w *worker, b *blocked) bool {
 		return false
 	}
 	s.account(w, &w.inner, x, b.cmd, b.args, &reply, 0)
+	w.tally.Flush() // its loop sends the reply, perhaps before this batch ends
 	seq := w.seq
 	x.conn.Post(func() {
 		x.gate = max(x.gate, seq)

@@ -222,7 +222,7 @@ func (x *Session) worker() *worker {
 
 func (x *Session) giveBack(w *worker) {
 	if x.own == nil {
-		x.srv.spare.Put(w)
+		x.srv.putBack(w)
 	}
 }
 

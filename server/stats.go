@@ -241,29 +241,33 @@ func (s *Server) recordObjects(w *worker, ctx *command.Ctx, cmd *command.Command
 		i = w.keys[0].Index
 	}
 	first := args[i]
-	counts := ctx.Counts()
+	op, counts := s.moves[cmd.ID], ctx.Counts()
+	if len(counts) == 1 && counts[0].Key == nil && op == metrics.ListPublish { // by far the most frequent
+		w.tally.RecordListOp(first, metrics.QueuePublish, counts[0].N, took, failed)
+		return
+	}
 	if len(counts) == 0 {
-		s.recordObject(w, ctx, s.moves[cmd.ID], first, args, 1, took, failed)
+		s.recordObject(w, ctx, op, first, args, 1, took, failed)
 	}
 	for _, m := range counts {
 		key := m.Key
 		if key == nil {
 			key = first
 		}
-		s.recordObject(w, ctx, s.moves[cmd.ID], key, args, m.N, took, failed)
+		s.recordObject(w, ctx, op, key, args, m.N, took, failed)
 	}
 }
 
 func (s *Server) recordObject(w *worker, ctx *command.Ctx, op metrics.ObjectOp, key []byte, args [][]byte, n int, took int64, failed bool) {
 	switch op {
 	case metrics.ListPublish:
-		s.objects.RecordListOp(key, metrics.QueuePublish, n, took, failed)
+		w.tally.RecordListOp(key, metrics.QueuePublish, n, took, failed)
 	case metrics.ListConsume:
-		s.objects.RecordListOp(key, metrics.QueueConsume, n, took, failed)
+		w.tally.RecordListOp(key, metrics.QueueConsume, n, took, failed)
 	case metrics.ListMove:
-		s.objects.RecordListOp(key, metrics.QueueConsume, n, took, failed)
+		w.tally.RecordListOp(key, metrics.QueueConsume, n, took, failed)
 		if !failed && n > 0 && len(w.keys) > 1 { // as it has, being no command of one key
-			s.objects.RecordListOp(args[w.keys[1].Index], metrics.QueuePublish, n, took, false)
+			w.tally.RecordListOp(args[w.keys[1].Index], metrics.QueuePublish, n, took, false)
 		}
 	default:
 		s.recordRoom(ctx, op, key, args, n, failed)
@@ -297,10 +301,11 @@ func eventType(args [][]byte, field string) []byte {
 
 // forgetObjects drops the series of lists and streams that were deleted. An
 // emptied list keeps its own: queues run empty all the time.
-func (s *Server) forgetObjects(changes []store.Change) {
+func (s *Server) forgetObjects(w *worker, changes []store.Change) {
 	for i := range changes {
 		c := &changes[i]
 		if c.Effect == store.Flushed {
+			w.tally.Flush()
 			s.forgetFlushed()
 			continue
 		}
@@ -309,6 +314,7 @@ func (s *Server) forgetObjects(changes []store.Change) {
 		}
 		switch c.Kind {
 		case store.KindList, store.KindQueue:
+			w.tally.Flush() // or it would bring the name back
 			s.objects.Forget(metrics.Queues, c.Key)
 		case store.KindStream:
 			s.objects.Forget(metrics.Rooms, c.Key)
