@@ -22,6 +22,10 @@ func translate(err error) resp.Error {
 		return resp.ErrPayload
 	case errors.Is(err, store.ErrBadData):
 		return resp.ErrBadData
+	case errors.Is(err, store.ErrConsumers):
+		return resp.ErrConsumers
+	case errors.Is(err, store.ErrQueueData):
+		return resp.ErrQueueData
 	}
 	return resp.Error("ERR internal error: " + err.Error())
 }

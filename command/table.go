@@ -36,7 +36,7 @@ func Rows() []Row {
 	var all []Row
 	for _, family := range [][]Row{
 		stringRows(), bitmapRows(), hyperloglogRows(), throttleRows(), keyRows(), dumpRows(), sortRows(),
-		hashRows(), listRows(), setRows(), zsetRows(), geoRows(), streamRows(),
+		hashRows(), listRows(), setRows(), zsetRows(), geoRows(), streamRows(), queueRows(),
 	} {
 		all = append(all, family...)
 	}

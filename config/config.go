@@ -11,6 +11,18 @@ import (
 	"time"
 )
 
+// Queue holds the defaults and limits of reliable queues.
+type Queue struct {
+	MaxDepth     int64         // messages ready, delayed and unacked; 0 = no limit
+	AckDeadline  time.Duration // ≥ 1 ms
+	Retries      int64
+	Priority     int
+	Prefetch     int64 // messages one consumer may hold; 0 = no limit
+	DedupWindow  time.Duration
+	DLQMax       int64 // 0 = no limit
+	MaxConsumers int
+}
+
 // Listpack holds the sizes up to which Redis packs small collections.
 type Listpack struct {
 	HashEntries, HashValue int // fields; bytes of the longest field or value
@@ -70,7 +82,8 @@ type Config struct {
 	Hz                    int
 	Listpack              Listpack // which form OBJECT ENCODING names
 	HLLSparseMaxBytes     int      // of a HyperLogLog before it becomes dense
-	ListMaxListpackSize   int      // > 0 elements; -1 … -5: 4, 8, 16, 32, 64 KiB
+	Queue                 Queue
+	ListMaxListpackSize   int // > 0 elements; -1 … -5: 4, 8, 16, 32, 64 KiB
 	StreamNodeMaxBytes    int64
 	StreamNodeMaxEntries  int64
 	StreamEventTypeField  string

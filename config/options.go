@@ -54,6 +54,7 @@ var groups = []Group{
 	{"Network", networkOptions()},
 	{"Clients", clientOptions()},
 	{"Memory and data", dataOptions()},
+	{"Queues", queueOptions()},
 	{"Server", serverOptions()},
 	{"Watching", watchOptions()},
 	{"Side port and metrics", sideOptions()},
@@ -218,6 +219,27 @@ func dataOptions() []*Option {
 			appendOnly{}},
 		{"save", "persistence.save", "", Live, `snapshots; only "" until this version has them`,
 			saveParams{}},
+	}
+}
+
+func queueOptions() []*Option {
+	return []*Option{
+		{"queue-max-depth", "queue.max_depth", "100000", Live, "messages ready, delayed and unacked; 0 = no limit",
+			number[int64]{at: func(c *Config) *int64 { return &c.Queue.MaxDepth }, max: math.MaxInt64}},
+		{"queue-ack-deadline", "queue.ack_deadline", "30s", Live, "time to acknowledge a message",
+			duration{at: func(c *Config) *time.Duration { return &c.Queue.AckDeadline }, min: time.Millisecond}},
+		{"queue-retries", "queue.retries", "3", Live, "redeliveries after the first delivery, then a dead letter",
+			number[int64]{at: func(c *Config) *int64 { return &c.Queue.Retries }, max: maxInt32}},
+		{"queue-priority", "queue.priority", "5", Live, "priority of a message that says none",
+			number[int]{at: func(c *Config) *int { return &c.Queue.Priority }, max: 9}},
+		{"queue-prefetch", "queue.prefetch", "0", Live, "unacknowledged messages one consumer may hold; 0 = no limit",
+			number[int64]{at: func(c *Config) *int64 { return &c.Queue.Prefetch }, max: math.MaxInt64}},
+		{"queue-dedup-window", "queue.dedup_window", "5m", Live, "time in which a message with an id seen before is not added again",
+			duration{at: func(c *Config) *time.Duration { return &c.Queue.DedupWindow }}},
+		{"queue-dlq-max", "queue.dlq_max", "100000", Live, "dead letters kept, the newest; 0 = no limit",
+			number[int64]{at: func(c *Config) *int64 { return &c.Queue.DLQMax }, max: math.MaxInt64}},
+		{"queue-max-consumers", "queue.max_consumers", "10000", Live, "names of consumers one queue remembers",
+			number[int]{at: func(c *Config) *int { return &c.Queue.MaxConsumers }, min: 1, max: maxInt32}},
 	}
 }
 

@@ -89,6 +89,44 @@ func (v seconds) get(c *Config) string {
 func (v seconds) file(c *Config) string { return v.get(c) }
 func (v seconds) allowed() string       { return fmt.Sprintf("%d to %d seconds", v.min, v.max) }
 
+// duration is a time with a unit: 500ms, 30s, 5m, 1h; a bare number is
+// milliseconds.
+type duration struct {
+	single
+	at  func(*Config) *time.Duration
+	min time.Duration
+}
+
+func (v duration) set(c *Config, text string) error {
+	d, err := time.ParseDuration(text)
+	if n, bare := strconv.ParseInt(text, 10, 64); bare == nil && n <= math.MaxInt64/int64(time.Millisecond) {
+		d, err = time.Duration(n)*time.Millisecond, nil
+	}
+	if err != nil || d < v.min || d%time.Millisecond != 0 {
+		return fmt.Errorf("argument must be a time such as %s", v.allowed())
+	}
+	*v.at(c) = d
+	return nil
+}
+
+func (v duration) get(c *Config) string {
+	d := *v.at(c)
+	for _, u := range [...]struct {
+		unit time.Duration
+		name string
+	}{{time.Hour, "h"}, {time.Minute, "m"}, {time.Second, "s"}} {
+		if d != 0 && d%u.unit == 0 {
+			return strconv.FormatInt(int64(d/u.unit), 10) + u.name
+		}
+	}
+	return strconv.FormatInt(int64(d/time.Millisecond), 10) + "ms"
+}
+
+func (v duration) file(c *Config) string { return v.get(c) }
+func (v duration) allowed() string {
+	return fmt.Sprintf("500ms, 30s, 5m or 1h, at least %dms", v.min.Milliseconds())
+}
+
 // real is a finite floating-point number between 0 and max.
 type real struct {
 	single

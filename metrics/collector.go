@@ -182,9 +182,6 @@ func (c *collector) queues(e *emitter) {
 	for i := range objects {
 		c.queue(e, &objects[i], gauges[i])
 	}
-	for _, d := range []*desc{c.f.queueDLQ, c.f.queueUnacked, c.f.queueDelayed, c.f.queueConsumers, c.f.queueOldest, c.f.queueRedelive} {
-		e.value(d, 0, other)
-	}
 	e.count(c.f.labelsDropped, c.m.o.Objects.Folded(Queues), "queue")
 }
 
@@ -192,6 +189,17 @@ func (c *collector) queues(e *emitter) {
 func (c *collector) queue(e *emitter, o *Object, g Gauge) {
 	width := familyWords[Queues]
 	e.value(c.f.queueDepth, float64(g.Size), o.Label)
+	if q := g.Queue; q != nil || o.Label == other {
+		if q == nil {
+			q = &QueueGauge{}
+		}
+		e.value(c.f.queueDLQ, float64(q.Dead), o.Label)
+		e.value(c.f.queueUnacked, float64(q.Unacked), o.Label)
+		e.value(c.f.queueDelayed, float64(q.Delayed), o.Label)
+		e.value(c.f.queueConsumers, float64(q.Consumers), o.Label)
+		e.value(c.f.queueOldest, float64(q.OldestAge)/1e3, o.Label)
+		e.value(c.f.queueRedelive, float64(o.word(int(QueueRedeliver)*width+wordOK)), o.Label)
+	}
 	for op, name := range queueOpNames {
 		if at := op * width; o.Label == other || at+width <= len(o.Words) && o.used(at, width) {
 			e.outcome(c.f.queueOps, o.word(at+wordOK), o.word(at+wordError), o.Label, name)

@@ -21,6 +21,13 @@ type Gauge struct {
 	Size        int64 // messages ready, elements, entries; subscriptions of a topic
 	Subscribers int64 // of a stream: clients blocked in it and its consumers
 	DBs         []DBSize
+	Queue       *QueueGauge // of a reliable queue; nil: it is a list
+}
+
+// QueueGauge is what a reliable queue holds beside the messages ready.
+type QueueGauge struct {
+	Unacked, Delayed, Dead, Consumers int64
+	OldestAge                         int64 // ms since the first message next in line was published
 }
 
 // DBSize is the part of an object's Size in one database.

@@ -15,6 +15,7 @@ const (
 	RoomClaim
 	RoomDelete
 	RoomTrim
+	queueOp // + a QueueOp: a command of reliable queues
 )
 
 var objectOps = map[string]ObjectOp{
@@ -25,6 +26,9 @@ var objectOps = map[string]ObjectOp{
 	"xread": RoomConsume, "xreadgroup": RoomConsume, "xrange": RoomConsume, "xrevrange": RoomConsume,
 	"xack": RoomAck, "xclaim": RoomClaim, "xautoclaim": RoomClaim,
 	"xdel": RoomDelete, "xtrim": RoomTrim,
+	"qpublish": queueOp + ObjectOp(QueuePublish), "qpublishm": queueOp + ObjectOp(QueuePublish), "qdlq": queueOp + ObjectOp(QueuePublish),
+	"qconsume": queueOp + ObjectOp(QueueConsume), "qack": queueOp + ObjectOp(QueueAck), "qnack": queueOp + ObjectOp(QueueNack),
+	"qextend": queueOp + ObjectOp(QueueExtend), "qpurge": queueOp + ObjectOp(QueuePurge),
 }
 
 // ObjectOpOf returns how the named command is counted.
@@ -36,4 +40,9 @@ func (op ObjectOp) StreamOp() (StreamOp, bool) {
 		return 0, false
 	}
 	return StreamOp(op - RoomPublish), true
+}
+
+// QueueOp returns the operation on a reliable queue of op, false if it is none.
+func (op ObjectOp) QueueOp() (QueueOp, bool) {
+	return QueueOp(op - queueOp), op >= queueOp
 }

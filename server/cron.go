@@ -15,11 +15,13 @@ func (s *Server) cron() {
 	timer := time.NewTimer(0)
 	defer timer.Stop()
 	var next time.Time
+	var sooner <-chan struct{}
 	for tick := 0; ; {
 		select {
 		case <-s.stopCron:
 			return
 		case <-timer.C:
+		case <-sooner:
 		}
 		w.begin(s)
 		s.expireCycle(w)
@@ -29,7 +31,9 @@ func (s *Server) cron() {
 			s.housekeep(w, tick%hz == 0)
 			tick++
 		}
-		timer.Reset(s.untilExpiry(time.Until(next)))
+		wait := s.untilExpiry(time.Until(next))
+		sooner = s.store.Await(s.clock().Add(wait).UnixMilli())
+		timer.Reset(wait)
 	}
 }
 

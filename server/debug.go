@@ -168,7 +168,7 @@ func (d *digest) String() string { return hex.EncodeToString(d[:]) }
 
 // digestKinds are the numbers of Redis' types.
 var digestKinds = [...]byte{
-	store.KindString: 0, store.KindList: 1, store.KindSet: 2, store.KindZSet: 3, store.KindHash: 4, store.KindStream: 6,
+	store.KindString: 0, store.KindList: 1, store.KindSet: 2, store.KindZSet: 3, store.KindHash: 4, store.KindStream: 6, store.KindQueue: 7,
 }
 
 // mixValue adds the value of a key, if it exists, and whether it expires.
@@ -186,6 +186,12 @@ func (d *digest) mixValue(tx *store.Tx, key []byte) {
 		list, _ := tx.List(key, store.Peek)
 		list.Range(0, -1, func(v []byte) bool {
 			d.mix(v)
+			return true
+		})
+	case store.KindSet:
+		set, _ := tx.SetOf(key, store.Peek)
+		set.Each(func(m []byte) bool {
+			d.xor(m)
 			return true
 		})
 	case store.KindZSet:
@@ -206,6 +212,9 @@ func (d *digest) mixValue(tx *store.Tx, key []byte) {
 			e.Each(d.mix)
 			return true
 		})
+	case store.KindQueue:
+		sum := tx.DigestValue(key)
+		d.mix(sum[:])
 	}
 	if at, _ := tx.ExpireTime(key); at >= 0 {
 		d.xor([]byte("!!expire!!"))

@@ -56,6 +56,7 @@ func (s *Server) newWorker(loop int) *worker {
 
 // begin reads the clocks for the batch to come.
 func (w *worker) begin(s *Server) {
+	w.tx.Logged = s.journal != nil
 	w.last = w.watch.Start()
 	w.wall = s.clock().UnixNano() - w.last
 }
@@ -190,7 +191,10 @@ func (s *Server) call(w *worker, ctx *command.Ctx, x *Session, cmd *command.Comm
 	ctx.Row, ctx.ID, ctx.Args, ctx.Reply = cmd.Row, cmd.ID, args, reply
 	ctx.Tx, ctx.Rand, ctx.Conf = &w.tx, w.rand, s.conf.Load()
 	ctx.Now = time.Unix(0, w.now())
-	ctx.Retry = w.retry
+	ctx.Retry, ctx.Replay = w.retry, x == nil
+	if ctx.Client = 0; x != nil {
+		ctx.Client = uint64(x.conn.ID())
+	}
 	w.tx.Event = cmd.Event
 	if w.tx.Event == "" {
 		w.tx.Event = cmd.Name
@@ -206,6 +210,9 @@ func (s *Server) call(w *worker, ctx *command.Ctx, x *Session, cmd *command.Comm
 	}
 	if s.broker.monitoring() && x != nil && !w.retry {
 		s.feedMonitors(x, cmd, args, w.now())
+	}
+	if keys := ctx.Leases(); len(keys) > 0 && x != nil {
+		x.releaseAtEnd(db, keys)
 	}
 	if changes := w.tx.Changes(); len(changes) > 0 {
 		s.commit(w, ctx, x, args, db, changes)
@@ -238,6 +245,7 @@ func (s *Server) commit(w *worker, ctx *command.Ctx, x *Session, args [][]byte, 
 		s.record(w, ctx, args, db, changes)
 	}
 	s.forgetObjects(w, changes)
+	s.recordLetters(changes)
 	if !s.store.Waited() {
 		return
 	}
@@ -284,6 +292,12 @@ func (s *Server) record(w *worker, ctx *command.Ctx, args [][]byte, db int, chan
 			w.unit = append(w.unit, journal.Record{DB: c.DB, Args: copyArgs([][]byte{delName, c.Key})})
 		case store.FieldsExpired:
 			w.unit = append(w.unit, journal.Record{DB: c.DB, Args: copyArgs(append([][]byte{hdelName, c.Key}, c.Fields...))})
+		case store.Reduced, store.Changed, store.Created:
+			if c.Log == nil {
+				own = true
+				continue
+			}
+			w.unit = append(w.unit, journal.Record{DB: c.DB, Args: w.kept(c.Log)})
 		case store.Emptied:
 			own = own || i == 0 || changes[i-1].Effect != store.FieldsExpired // whose HDEL takes the last field
 		default:
@@ -295,14 +309,19 @@ func (s *Server) record(w *worker, ctx *command.Ctx, args [][]byte, db int, chan
 		records = [][][]byte{args}
 	}
 	for _, r := range records {
-		if w.whole { // the unit outlives the request's buffer
-			r = copyArgs(r)
-		}
-		w.unit = append(w.unit, journal.Record{DB: db, Args: r})
+		w.unit = append(w.unit, journal.Record{DB: db, Args: w.kept(r)})
 	}
 	if !w.whole {
 		w.flushUnit(s)
 	}
+}
+
+// kept returns a record for the open unit, which may outlive the request.
+func (w *worker) kept(r [][]byte) [][]byte {
+	if w.whole {
+		return copyArgs(r)
+	}
+	return r
 }
 
 // flushUnit hands the open unit to the log.

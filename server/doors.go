@@ -16,6 +16,7 @@ import (
 	"synap/config"
 	"synap/limiter"
 	"synap/resp"
+	"synap/store"
 )
 
 // openDoors binds every configured address: TCP through the door that
@@ -208,10 +209,21 @@ func commandConf(c *config.Config) *command.Conf {
 		ProtoMaxBulkLen:       c.ProtoMaxBulkLen,
 		ListMaxListpackSize:   int64(c.ListMaxListpackSize),
 		HLLSparseMaxBytes:     c.HLLSparseMaxBytes,
+		Queue:                 queueConf(&c.Queue),
 		StreamNodeMaxBytes:    c.StreamNodeMaxBytes,
 		StreamNodeMaxEntries:  c.StreamNodeMaxEntries,
 		MaxMemoryLFU:          strings.HasSuffix(c.MaxMemoryPolicy, "-lfu"),
 		StreamEventTypeField:  c.StreamEventTypeField,
 		LazyfreeLazyUserFlush: c.LazyfreeLazyUserFlush,
+	}
+}
+
+func queueConf(q *config.Queue) command.QueueConf {
+	return command.QueueConf{
+		Settings: store.QueueSettings{
+			MaxDepth: q.MaxDepth, AckDeadline: q.AckDeadline.Milliseconds(), Retries: q.Retries,
+			DeadMax: q.DLQMax, Prefetch: q.Prefetch,
+		},
+		Priority: q.Priority, DedupWindow: q.DedupWindow.Milliseconds(), MaxConsumers: q.MaxConsumers,
 	}
 }

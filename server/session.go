@@ -30,6 +30,8 @@ type Session struct {
 	own     *worker // the loop's; on the redcon door one borrowed for a batch, else nil
 	current *worker // runs the present request
 
+	leases leases
+
 	id    int64
 	db    int
 	user  string
@@ -195,6 +197,7 @@ func (x *Session) Closed() {
 	if x.sub != nil {
 		x.sub.close()
 	}
+	x.releaseLeases()
 	x.srv.unpaused(x)
 	if x.bucket != nil {
 		x.srv.limiter.Detach(x.bucket)

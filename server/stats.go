@@ -270,6 +270,10 @@ func (s *Server) recordObject(w *worker, ctx *command.Ctx, op metrics.ObjectOp, 
 			w.tally.RecordListOp(args[w.keys[1].Index], metrics.QueuePublish, n, took, false)
 		}
 	default:
+		if q, ok := op.QueueOp(); ok {
+			s.objects.RecordQueueOp(key, q, n, took, failed)
+			return
+		}
 		s.recordRoom(ctx, op, key, args, n, failed)
 	}
 }
@@ -367,6 +371,9 @@ func (s *Server) gauge(tx *store.Tx, f metrics.Family, key []byte, g *metrics.Ga
 			}
 		}
 	}
+	if f == metrics.Queues && kind == store.KindQueue {
+		s.queueGauge(tx, key, g)
+	}
 	if f == metrics.Rooms {
 		for _, w := range tx.Waiters(key) {
 			if b, ok := w.Owner.(*blocked); ok && b.kind == store.KindStream {
@@ -400,7 +407,7 @@ func (s *Server) walkObjects(f metrics.Family, visit func(name string, g metrics
 			var names []string
 			s.store.Begin(&tx, db, s.now().UnixMilli())
 			cursor = tx.Scan(cursor, 100, func(key []byte, k store.Kind) {
-				if k == want && !seen[string(key)] {
+				if (k == want || f == metrics.Queues && k == store.KindQueue) && !seen[string(key)] {
 					names = append(names, string(key))
 					seen[string(key)] = true
 				}

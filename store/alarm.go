@@ -134,3 +134,23 @@ func earlier(a, b int64) int64 {
 	}
 	return a
 }
+
+func (tx *Tx) noteDue(at int64) { tx.due = earlier(tx.due, at) }
+
+// due tells whoever waits for the next expiry or alarm that there is one at the
+// given time, if that is before what it waits for.
+func (s *Store) due(at int64) {
+	if at < s.awaited.Load() {
+		select {
+		case s.sooner <- struct{}{}:
+		default:
+		}
+	}
+}
+
+// Await says until when, in unix milliseconds, the caller of ExpireSome is going
+// to wait. The channel gets a value when something is due before.
+func (s *Store) Await(until int64) <-chan struct{} {
+	s.awaited.Store(until)
+	return s.sooner
+}

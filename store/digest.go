@@ -62,8 +62,14 @@ func (tx *Tx) DigestValue(key []byte) (sum [20]byte) {
 		l := Hash{tx: tx}
 		l.open(s)
 		l.digest(h)
+	case KindSet:
+		set := Set{tx: tx}
+		set.open(s)
+		set.digest(h)
 	case KindStream:
 		tx.object(s).(*Stream).digest(h)
+	case KindQueue:
+		tx.object(s).(*Queue).digest(h)
 	}
 	h.Sum(sum[:0])
 	return sum

@@ -27,17 +27,23 @@ type shard struct {
 }
 
 // publish makes the numbers of the shard readable without its lock.
-func (sh *shard) publish() {
+// It returns the time of the next expiry or alarm if that is news, else 0.
+func (sh *shard) publish() (due int64) {
 	c := sh.data
 	if c == nil || !c.dirty {
-		return
+		return 0
 	}
 	c.dirty = false
 	publish(&sh.keys, int64(c.dict.count))
 	publish(&sh.expires, int64(c.heap.n))
 	publish(&sh.used, c.used())
 	publish(&sh.onHeap, c.onHeap)
-	publish(&sh.due, earlier(earlier(c.heap.first(), c.hashes.first()), c.alarms.first()))
+	due = earlier(earlier(c.heap.first(), c.hashes.first()), c.alarms.first())
+	if due == sh.due.Load() {
+		return 0
+	}
+	sh.due.Store(due)
+	return due
 }
 
 // publish stores n if it is news: a load costs less than a store.
@@ -210,12 +216,12 @@ func (c *contents) place(key []byte, v value, expires bool, clock uint32) ref {
 	e.setUsed(n)
 	if len(key) > maxKey {
 		e.setWord(4, farKey)
-		e.setWord(head-numberBytes, c.addRecord(record{key: append([]byte(nil), key...), bytes: int64(len(key))}, v.kind))
+		e.setWord(head-numberBytes, c.addRecord(record{key: append([]byte(nil), key...)}, v.kind))
 	} else {
 		copy(e.bytes(head-len(key), len(key)), key)
 	}
 	if v.object != nil {
-		e.setRecord(c.addRecord(record{object: v.object, bytes: v.object.Bytes()}, v.kind))
+		e.setRecord(c.addRecord(record{object: v.object}, v.kind))
 	} else {
 		copy(e.bytes(head, len(v.bytes)), v.bytes)
 	}
@@ -245,33 +251,39 @@ func (e entry) begin(v value, keyLen int, expires bool, clock uint32) {
 }
 
 func (c *contents) addRecord(r record, k Kind) uint32 {
-	c.count(nil, k, recordBytes)
-	c.count(r.object, k, r.bytes)
-	return c.records.add(r)
+	n := c.records.add(r)
+	c.count(k, recordBytes, recordBytes)
+	c.weigh(c.records.at(n), k)
+	return n
 }
 
 func (c *contents) dropRecord(n uint32, k Kind) {
 	c.setAlarm(n, 0, 0)
 	r := c.records.at(n)
-	c.count(nil, k, -recordBytes)
-	c.count(r.object, k, -r.bytes)
+	c.count(k, -recordBytes-r.bytes, -recordBytes-r.heap)
 	c.records.remove(n)
 }
 
 // takeObject takes the object of s out of its record, so that it outlives it.
 func (c *contents) takeObject(s slot) {
 	r := c.records.at(s.record())
-	c.count(r.object, s.kind(), -r.bytes)
-	r.object, r.bytes = nil, 0
+	c.count(s.kind(), -r.bytes, -r.heap)
+	r.object, r.bytes, r.heap = nil, 0, 0
 }
 
-// count takes n bytes more of o, or of a record itself, into the accounts.
-func (c *contents) count(o Object, k Kind, n int64) {
+// weigh takes what a record holds now into the accounts.
+func (c *contents) weigh(r *record, k Kind) {
+	bytes, heap := r.weight()
+	c.count(k, bytes-r.bytes, heap-r.heap)
+	r.bytes, r.heap = bytes, heap
+}
+
+// count takes n bytes more of records and what they hold into the accounts,
+// heap of them on the Go heap.
+func (c *contents) count(k Kind, n, heap int64) {
 	c.objects += n
 	c.kinds[k] += n
-	if _, ok := o.(*bigString); !ok {
-		c.onHeap += n
-	}
+	c.onHeap += heap
 }
 
 // free gives back the entry's slot and records. It is in no index any more.

@@ -41,6 +41,8 @@ type Store struct {
 
 	_ [64]byte // every transaction reads what is above; what is below is written often
 
+	awaited       atomic.Int64 // see Await
+	sooner        chan struct{}
 	expireAt      atomic.Uint32 // shard where active expiry goes on
 	expired       atomic.Int64
 	expiredFields atomic.Int64
@@ -73,6 +75,7 @@ func New(o Options) *Store {
 		shift:     uint(64 - bitsOf),
 		maxString: o.MaxString,
 		seed:      maphash.MakeSeed(),
+		sooner:    make(chan struct{}, 1),
 	}
 	s.locks = make([]shard, s.databases*s.shards)
 	for i := range s.locks {

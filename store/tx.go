@@ -34,6 +34,7 @@ type Tx struct {
 	changes []Change
 	keys    []byte      // backs Change.Key
 	dropped []*contents // flushed, released after Unlock
+	due     int64       // the earliest expiry or alarm that is news, 0 = none
 	logs    [2]QueueLog
 	logTurn int
 	number  numberText // a packed number's text while it is visited
@@ -149,15 +150,19 @@ func (tx *Tx) Lock() {
 func (tx *Tx) Unlock() {
 	if sh := tx.one; sh != nil {
 		tx.one = nil
-		sh.publish()
+		tx.noteDue(sh.publish())
 		sh.mu.Unlock()
 	}
 	for _, n := range tx.held {
 		sh := &tx.store.locks[n]
-		sh.publish()
+		tx.noteDue(sh.publish())
 		sh.mu.Unlock()
 	}
 	tx.held = tx.held[:0]
+	if tx.due != 0 {
+		tx.store.due(tx.due)
+		tx.due = 0
+	}
 	for i, c := range tx.dropped {
 		c.release()
 		tx.dropped[i] = nil
@@ -244,10 +249,10 @@ func (tx *Tx) Databases() int { return tx.store.databases }
 // own changes included.
 func (tx *Tx) Size() int {
 	if tx.one != nil {
-		tx.one.publish()
+		tx.noteDue(tx.one.publish())
 	}
 	for _, n := range tx.held {
-		tx.store.locks[n].publish()
+		tx.noteDue(tx.store.locks[n].publish())
 	}
 	return tx.store.DBSize(tx.db)
 }
@@ -377,10 +382,7 @@ func (tx *Tx) growBlob(s slot, n int) (slot, []byte) {
 
 // settle takes the size of a mutated object into the accounts.
 func (tx *Tx) settle(s slot) {
-	rec := s.c.records.at(s.record())
-	grown := rec.object.Bytes() - rec.bytes
-	rec.bytes += grown
-	s.c.count(rec.object, s.kind(), grown)
+	s.c.weigh(s.c.records.at(s.record()), s.kind())
 	s.c.dirty = true
 	s.c.wind(s)
 }

@@ -21,6 +21,7 @@ type section struct {
 	line    int
 	proto   int // 0: both
 	options [][2]string
+	apart   string // the own line at its head
 	steps   []*step
 }
 
@@ -77,6 +78,9 @@ func (p *scriptParser) flush() {
 
 func (p *scriptParser) add(s *step, line int) {
 	s.line, s.last, s.apart = line, line+1, p.apart
+	if s.apart == "" {
+		s.apart = p.section.apart
+	}
 	p.apart = ""
 	p.section.steps = append(p.section.steps, s)
 	p.step = nil
@@ -121,6 +125,8 @@ func (p *scriptParser) line(i int) error {
 			return fmt.Errorf("%s needs its source", word)
 		}
 		p.apart, p.step = text, nil
+	case word == "own" && len(p.section.steps) == 0:
+		p.section.apart = text
 	case p.step == nil:
 		return fmt.Errorf("not a line of a script: %q", text)
 	default:

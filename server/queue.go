@@ -1,0 +1,108 @@
+package server
+
+import (
+	"sync"
+	"time"
+
+	"synap/metrics"
+	"synap/store"
+)
+
+// leases are the queues from which a client took messages with AUTORELEASE.
+// Another goroutine may have served the client.
+type leases struct {
+	mu    sync.Mutex // guards both
+	keys  map[leasedKey]struct{}
+	ended bool
+}
+
+type leasedKey struct {
+	db  int
+	key string
+}
+
+// releaseAtEnd remembers queues for the client's end. If it has ended already,
+// the messages are given back at once, but not on this goroutine, which holds
+// the queue's shard.
+func (x *Session) releaseAtEnd(db int, keys [][]byte) {
+	l := &x.leases
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	for _, key := range keys {
+		k := leasedKey{db, string(key)}
+		if l.ended {
+			go x.srv.release(k, uint64(x.conn.ID()))
+			continue
+		}
+		if l.keys == nil {
+			l.keys = make(map[leasedKey]struct{})
+		}
+		l.keys[k] = struct{}{}
+	}
+}
+
+// releaseLeases gives the client's messages back.
+func (x *Session) releaseLeases() {
+	l := &x.leases
+	l.mu.Lock()
+	keys := l.keys
+	l.keys, l.ended = nil, true
+	l.mu.Unlock()
+	for k := range keys {
+		x.srv.release(k, uint64(x.conn.ID()))
+	}
+}
+
+// release gives back what a client that has ended was leased from a queue.
+func (s *Server) release(k leasedKey, client uint64) {
+	w := s.spare.Get().(*worker)
+	defer s.spare.Put(w)
+	w.begin(s)
+	key := []byte(k.key)
+	s.store.Begin(&w.tx, k.db, w.now()/int64(time.Millisecond))
+	w.tx.LockKey(key)
+	w.tx.Event = "qnack"
+	if q, err := w.tx.Queue(key, store.Peek); err == nil && q != nil {
+		log := w.tx.QueueLog()
+		if q.ReleaseOwner(client, w.tx.Now, log) > 0 {
+			w.tx.SaveQueue(key, q, log, true)
+			s.flushOwn(w)(&w.tx)
+			w.tx.ResetChanges()
+		}
+	}
+	if len(w.ready) > 0 {
+		s.serveReady(w)
+	}
+	w.tx.Unlock()
+}
+
+// recordLetters counts what happened to messages of queues beside what the
+// command itself counts, or with no command at all.
+func (s *Server) recordLetters(changes []store.Change) {
+	for i := range changes {
+		c := &changes[i]
+		if c.DeadLettered > 0 {
+			s.objects.RecordQueueOp(c.Key, metrics.QueueDeadLetter, int(c.DeadLettered), 0, false)
+		}
+		if c.Redelivered > 0 {
+			s.objects.RecordQueueOp(c.Key, metrics.QueueRedeliver, int(c.Redelivered), 0, false)
+		}
+	}
+}
+
+// queueGauge adds what the reliable queue at key holds.
+func (s *Server) queueGauge(tx *store.Tx, key []byte, g *metrics.Gauge) {
+	q, err := tx.Queue(key, store.Peek)
+	if err != nil || q == nil {
+		return
+	}
+	if g.Queue == nil {
+		g.Queue = &metrics.QueueGauge{}
+	}
+	g.Size += int64(q.In(store.Ready))
+	g.Queue.Unacked += int64(q.In(store.Unacked))
+	g.Queue.Delayed += int64(q.In(store.Delayed))
+	g.Queue.Dead += int64(q.In(store.Dead))
+	g.Queue.Consumers += int64(q.Consumers(tx.Now))
+	g.Queue.OldestAge = max(g.Queue.OldestAge, q.OldestAge(tx.Now))
+}

@@ -1,0 +1,660 @@
+package store
+
+import (
+	"errors"
+	"math/bits"
+	"strconv"
+	"unsafe"
+)
+
+// Queue is a reliable queue. A message is ready, held by a consumer under a
+// receipt (unacked), delayed, or dead; it leaves the queue when its holder
+// acknowledges it. Ready messages stand in ten rings, one a priority; those
+// that were delivered before stand ahead of their ring, in order of
+// publication.
+//
+// A message with a timer (a lease's deadline, a delay, a time-to-live) has a
+// ticket, and the tickets form a heap: no operation costs more than O(log n)
+// for each message it touches, and nothing is walked to find what is due.
+// Messages stand in a table outside the Go heap, by number.
+//
+// What a method decides it writes into a QueueLog too, as operations that Apply
+// repeats: replay needs no clock. A queue is guarded by the lock of its key's
+// shard; whoever changes it calls Tx.SaveQueue.
+type Queue struct {
+	set     QueueSettings
+	all     *table // message by number, see message
+	ready   [priorities]ring
+	tickets tickets
+	dead    deadLetters
+	seen    dedup
+	workers consumers
+	seq     uint64 // of the last message published
+	count   [queueStates]int
+	filled  uint16 // priorities that have ready messages, a bit each
+	stats   QueueCounters
+}
+
+// QueueSettings are the properties of a queue, set by QCREATE.
+type QueueSettings struct {
+	MaxDepth    int64 // messages ready, delayed and unacked; 0 = no limit
+	AckDeadline int64 // milliseconds
+	Retries     int64 // redeliveries after the first delivery
+	Backoff     int64 // milliseconds of delay after the first failure, doubled with each
+	BackoffMax  int64 // … up to this; 0 = no limit
+	DeadMax     int64 // dead letters kept; 0 = no limit
+	TTL         int64 // milliseconds a message may wait; 0 = for ever
+	Prefetch    int64 // messages a consumer may hold; 0 = no limit
+}
+
+// QueueCounters count messages since the queue was made.
+type QueueCounters struct {
+	Published, Consumed, Acked, Nacked, Redelivered, DeadLettered, Expired uint64
+	DeadDropped                                                            uint64 // dead letters that gave way to newer ones
+}
+
+// QueueState is where a message is.
+type QueueState uint8
+
+const (
+	Ready QueueState = iota
+	Unacked
+	Delayed
+	Dead
+	queueStates
+)
+
+// DeadReason says why a message became a dead letter.
+type DeadReason uint8
+
+const (
+	DeadNack     DeadReason = iota // refused more often than Retries allows
+	DeadDeadline                   // its last deadline passed
+	DeadRefused                    // refused for good
+	DeadTTL                        // waited longer than its time-to-live
+)
+
+// String returns the word that QDLQ LIST shows.
+func (r DeadReason) String() string { return [...]string{"nack", "deadline", "dead", "ttl"}[r&3] }
+
+const (
+	priorities  = 10
+	maxDoubling = 40 // doublings of a backoff beyond which no delay fits
+)
+
+var (
+	// ErrQueueFull is returned when MaxDepth forbids another message.
+	ErrQueueFull = errors.New("store: the queue is at its maximum depth")
+	// ErrQueueData is returned when operations or a dump do not fit the queue.
+	ErrQueueData = errors.New("store: bad queue data")
+	// ErrConsumers is returned when a queue has as many consumers as it may.
+	ErrConsumers = errors.New("store: the queue has too many consumers")
+)
+
+// Queue returns key's queue, nil if key is absent.
+func (tx *Tx) Queue(key []byte, a Access) (*Queue, error) {
+	at, ok := tx.find(key, a)
+	if !ok {
+		return nil, nil
+	}
+	q, ok := tx.object(at).(*Queue)
+	if !ok {
+		return nil, ErrWrongType
+	}
+	return q, nil
+}
+
+// NewQueue returns an empty queue, not stored anywhere yet.
+func (tx *Tx) NewQueue() *Queue { return newQueue(tx.store) }
+
+func newQueue(s *Store) *Queue { return &Queue{all: newTable(s), seen: dedup{store: s}} }
+
+// QueueLog returns an empty log for a queue that the transaction is about to
+// change; at most two are in use by one command.
+func (tx *Tx) QueueLog() *QueueLog {
+	l := &tx.logs[tx.logTurn%len(tx.logs)]
+	tx.logTurn++
+	*l = QueueLog{On: tx.Logged, b: emptied(l.b)}
+	return l
+}
+
+// SaveQueue records a change of q, the queue of key or a new one for it, and
+// the operations in log that repeat it. wakes tells whether somebody who waits
+// for messages may be helped by it.
+func (tx *Tx) SaveQueue(key []byte, q *Queue, log *QueueLog, wakes bool) {
+	at, ok := tx.find(key, Peek)
+	if !ok {
+		tx.putObject(key, q)
+	} else {
+		tx.settle(at)
+		effect := Reduced
+		if wakes {
+			effect = Changed
+		}
+		tx.changed(key, KindQueue, effect)
+	}
+	c := &tx.changes[len(tx.changes)-1]
+	c.DeadLettered, c.Redelivered = log.dead, log.again
+	c.Log = log.record(key)
+}
+
+// fire lets what is due happen, for the shard's alarms.
+func (q *Queue) fire(tx *Tx, key []byte, budget int) int {
+	log := tx.QueueLog()
+	n := q.Fire(tx.Now, budget, log)
+	if n > 0 {
+		tx.Event = "qexpire"
+		tx.SaveQueue(key, q, log, true)
+	}
+	return n
+}
+
+// In returns the number of messages in a state.
+func (q *Queue) In(s QueueState) int { return q.count[s] }
+
+// Settings returns the queue's settings.
+func (q *Queue) Settings() QueueSettings { return q.set }
+
+// SetSettings replaces the settings.
+func (q *Queue) SetSettings(set QueueSettings, log *QueueLog) {
+	q.set = set
+	log.settings(&set)
+}
+
+// Counters returns what the queue has counted.
+func (q *Queue) Counters() QueueCounters { return q.stats }
+
+// Kind returns KindQueue.
+func (q *Queue) Kind() Kind { return KindQueue }
+
+// Len returns the number of messages that are not dead.
+func (q *Queue) Len() int { return q.count[Ready] + q.count[Unacked] + q.count[Delayed] }
+
+// Bytes returns the memory held.
+func (q *Queue) Bytes() int64 {
+	n := int64(unsafe.Sizeof(*q)) + q.all.bytes() + q.tickets.bytes() + q.dead.bytes() + q.seen.bytes() + q.workers.bytes()
+	for p := range q.ready {
+		n += q.ready[p].bytes()
+	}
+	return n
+}
+
+func (q *Queue) release() {
+	q.all.release()
+	q.seen.release()
+	q.dead.release()
+}
+
+// Consumers returns how many consumers hold messages or asked for some within
+// the last minute.
+func (q *Queue) Consumers(now int64) int { return q.workers.count(now) }
+
+// OldestAge returns for how many milliseconds the first message of those next
+// in line has been there; 0 if none is ready.
+func (q *Queue) OldestAge(now int64) int64 {
+	oldest := now
+	for p := range q.ready {
+		r := &q.ready[p]
+		if len(r.again) > 0 {
+			oldest = min(oldest, q.published(r.again[0], now))
+		}
+		if r.fresh.len() > 0 {
+			oldest = min(oldest, q.published(*r.fresh.at(0), now))
+		}
+	}
+	return now - oldest
+}
+
+// Publication is a message to be published.
+type Publication struct {
+	ID       []byte // empty: made from time and number
+	Payload  []byte
+	Priority int
+	Due      int64    // unix milliseconds from which it is ready; 0 = at once
+	TTL      int64    // milliseconds it may wait; 0 = as the queue says
+	Retries  int64    // negative = as the queue says
+	Headers  [][]byte // fields and values in turn
+}
+
+// Publish adds a message, unless its ID was published within the last window
+// milliseconds. It appends the message's id to id.
+func (q *Queue) Publish(p *Publication, now, window int64, log *QueueLog, id []byte) ([]byte, bool, error) {
+	if len(p.ID) > 0 && q.seen.has(p.ID, now-window) {
+		return append(id, p.ID...), false, nil
+	}
+	if q.set.MaxDepth > 0 && int64(q.Len()) >= q.set.MaxDepth {
+		return id, false, ErrQueueFull
+	}
+	r := publishing{Publication: *p, seq: q.seq + 1, at: now, ticket: noTicket}
+	if r.Due <= now {
+		r.Due = 0
+	}
+	if ttl := cmpOr(p.TTL, q.set.TTL); ttl > 0 {
+		r.dies = addTime(max(now, r.Due), ttl)
+	}
+	q.publish(&r)
+	q.seen.add(p.ID, now, window)
+	log.publish(&r, window)
+	return q.message(r.seq).appendID(id), true, nil
+}
+
+// cmpOr returns the first that is not 0.
+func cmpOr(a, b int64) int64 {
+	if a != 0 {
+		return a
+	}
+	return b
+}
+
+// addTime adds a duration to a time; the sum does not pass the largest one.
+func addTime(at, d int64) int64 {
+	if sum := at + d; sum >= at {
+		return sum
+	}
+	return 1<<63 - 1
+}
+
+// publishing is a publication with what was decided about it.
+type publishing struct {
+	Publication
+	seq    uint64
+	at     int64 // published, unix milliseconds
+	dies   int64 // when its time-to-live ends; 0 = never
+	ticket uint32
+}
+
+// publish puts a message in its place.
+func (q *Queue) publish(r *publishing) {
+	q.newMessage(r)
+	q.seq = r.seq
+	q.stats.Published++
+	if when := earlier(r.Due, r.dies); when != 0 {
+		state := Ready
+		if r.Due != 0 {
+			state = Delayed
+		}
+		r.ticket = q.tickets.take(r.ticket, ticket{seq: r.seq, when: when, state: state})
+		q.message(r.seq).setTicket(r.ticket)
+	}
+	if r.Due != 0 {
+		q.count[Delayed]++
+	} else {
+		q.join(r.seq)
+	}
+}
+
+// join puts a message among the ready ones: at the back of its ring, or ahead
+// of it if it was delivered before.
+func (q *Queue) join(seq uint64) {
+	m := q.message(seq)
+	p := m.priority()
+	r := &q.ready[p]
+	if m.deliveries() > 0 {
+		r.again.push(seq)
+	} else {
+		r.fresh.pushBack(seq)
+	}
+	r.live++
+	q.filled |= 1 << p
+	q.count[Ready]++
+}
+
+// QueueConsumer is who takes messages.
+type QueueConsumer struct {
+	Name     []byte
+	Owner    uint64 // client at whose end the messages are released; 0 = none
+	Deadline int64  // milliseconds; 0 = as the queue says
+	Most     int    // consumers a queue may have
+}
+
+// Consume leases up to n messages to c, the highest priority first, and visits
+// each, until visit returns false. It returns how many.
+func (q *Queue) Consume(c *QueueConsumer, n int, now int64, log *QueueLog, visit func(Message) bool) (taken int, err error) {
+	worker, ok := q.workers.open(c.Name, now, c.Most)
+	if !ok {
+		return 0, ErrConsumers
+	}
+	if q.set.Prefetch > 0 {
+		n = min(n, int(q.set.Prefetch)-q.workers.list[worker].unacked)
+	}
+	deadline := addTime(now, cmpOr(c.Deadline, q.set.AckDeadline))
+	for more := true; more && taken < n && q.filled != 0; taken++ {
+		m := q.next()
+		if m.deliveries() > 0 {
+			log.again++
+		}
+		at := q.lease(m, noTicket, worker, deadline)
+		q.tickets.at(at).owner = c.Owner
+		log.lease(at, c.Name, deadline)
+		more = visit(Message{m: m, Ticket: at, State: Unacked})
+	}
+	return taken, nil
+}
+
+// next takes the message that is first in line; there is one.
+func (q *Queue) next() message {
+	p := bits.Len16(q.filled) - 1
+	r := &q.ready[p]
+	for {
+		if m := q.message(r.pop()); !m.gone() {
+			q.leave(p)
+			return m
+		}
+		r.corpses--
+	}
+}
+
+// leave counts a message of priority p out of the ready ones.
+func (q *Queue) leave(p int) {
+	r := &q.ready[p]
+	q.count[Ready]--
+	if r.live--; r.live == 0 {
+		q.filled &^= 1 << p
+	}
+}
+
+// lease hands a message that was taken from the ready ones to a consumer.
+func (q *Queue) lease(m message, at uint32, worker uint32, deadline int64) uint32 {
+	t := ticket{seq: m.seq, when: deadline, state: Unacked, consumer: worker}
+	if has := m.ticket(); has != noTicket {
+		at = has
+		q.tickets.change(at, t)
+	} else {
+		at = q.tickets.take(at, t)
+		m.setTicket(at)
+	}
+	m.setDeliveries(m.deliveries() + 1)
+	if m.deliveries() > 1 {
+		q.stats.Redelivered++
+	}
+	q.workers.list[worker].unacked++
+	q.count[Unacked]++
+	q.stats.Consumed++
+	return at
+}
+
+// held returns the ticket that a receipt stands for; false if it is no longer
+// held.
+func (q *Queue) heldBy(receipt []byte) (at uint32, ok bool) {
+	r, ok := parseReceipt(receipt)
+	if !ok || !q.tickets.live(r.ticket) {
+		return 0, false
+	}
+	t := q.tickets.at(r.ticket)
+	if t.state != Unacked {
+		return 0, false
+	}
+	return r.ticket, t.seq == r.seq && q.message(t.seq).deliveries() == r.delivery
+}
+
+// Ack removes the message held under a receipt and reports whether there was
+// one.
+func (q *Queue) Ack(receipt []byte, log *QueueLog) bool {
+	at, ok := q.heldBy(receipt)
+	if ok {
+		q.ack(at)
+		log.ticket(opAck, at)
+	}
+	return ok
+}
+
+func (q *Queue) ack(at uint32) {
+	q.stats.Acked++
+	q.erase(q.unlease(at))
+	q.tickets.free(at)
+}
+
+// unlease takes a message from its holder.
+func (q *Queue) unlease(at uint32) uint64 {
+	t := q.tickets.at(at)
+	q.workers.list[t.consumer].unacked--
+	q.count[Unacked]--
+	return t.seq
+}
+
+// Nack gives the message held under a receipt back, after delay milliseconds
+// (negative: the queue's backoff), or makes it a dead letter. It reports
+// whether there was one.
+func (q *Queue) Nack(receipt []byte, delay int64, dead bool, now int64, log *QueueLog) bool {
+	at, ok := q.heldBy(receipt)
+	if !ok {
+		return false
+	}
+	q.stats.Nacked++
+	log.count(opNacked)
+	reason := DeadNack
+	if dead {
+		reason = DeadRefused
+	}
+	q.fail(at, reason, delay, now, log)
+	return true
+}
+
+// fail ends a lease without success.
+func (q *Queue) fail(at uint32, reason DeadReason, delay, now int64, log *QueueLog) {
+	m := q.message(q.tickets.at(at).seq)
+	retries := q.set.Retries
+	if own := m.retries(); own >= 0 {
+		retries = own
+	}
+	switch {
+	case reason == DeadRefused:
+	case int64(m.deliveries()) > retries:
+	case m.dies() != 0 && m.dies() <= now:
+		reason = DeadTTL
+	default:
+		if delay < 0 {
+			delay = q.backoff(m.deliveries())
+		}
+		due := int64(0)
+		if delay > 0 {
+			due = addTime(now, delay)
+		}
+		q.giveBack(at, due, now)
+		log.giveBack(at, due, now)
+		return
+	}
+	q.bury(at, reason, now)
+	log.bury(at, reason, now)
+}
+
+func (q *Queue) backoff(failures uint32) int64 {
+	if q.set.Backoff == 0 {
+		return 0
+	}
+	shift := min(failures-1, maxDoubling)
+	d := q.set.Backoff << shift
+	if d>>shift != q.set.Backoff {
+		d = 1<<63 - 1
+	}
+	if q.set.BackoffMax > 0 {
+		d = min(d, q.set.BackoffMax)
+	}
+	return d
+}
+
+// giveBack returns a leased message to its place, now or at due.
+func (q *Queue) giveBack(at uint32, due, now int64) {
+	seq := q.unlease(at)
+	m := q.message(seq)
+	if m.failed() == 0 {
+		m.setFailed(now)
+	}
+	q.tickets.at(at).owner = 0
+	when := earlier(due, m.dies())
+	switch {
+	case due != 0:
+		q.tickets.change(at, ticket{seq: seq, when: when, state: Delayed})
+		q.count[Delayed]++
+	case when != 0:
+		q.tickets.change(at, ticket{seq: seq, when: when, state: Ready})
+		q.join(seq)
+	default:
+		m.setTicket(noTicket)
+		q.tickets.free(at)
+		q.join(seq)
+	}
+}
+
+// Extend moves the deadline of the message held under a receipt to a time in
+// unix milliseconds.
+func (q *Queue) Extend(receipt []byte, deadline int64, log *QueueLog) bool {
+	at, ok := q.heldBy(receipt)
+	if ok {
+		q.tickets.reschedule(at, deadline)
+		log.reschedule(at, deadline)
+	}
+	return ok
+}
+
+// ReleaseOwner gives back every message leased for the given client and returns
+// how many there were. O(leases).
+func (q *Queue) ReleaseOwner(owner uint64, now int64, log *QueueLog) int {
+	n := 0
+	q.tickets.each(func(at uint32, t *ticket) {
+		if t.state == Unacked && t.owner == owner {
+			q.fail(at, DeadNack, 0, now, log)
+			n++
+		}
+	})
+	return n
+}
+
+// Due returns when the next timer fires, in unix milliseconds; 0 = never.
+func (q *Queue) Due() int64 { return q.tickets.due() }
+
+// Fire does what is due, for at most budget messages, and reports how many.
+func (q *Queue) Fire(now int64, budget int, log *QueueLog) (fired int) {
+	for ; fired < budget; fired++ {
+		due := q.tickets.due()
+		if due == 0 || due > now {
+			break
+		}
+		at := q.tickets.heap[0]
+		t := q.tickets.at(at)
+		m := q.message(t.seq)
+		switch {
+		case t.state == Unacked:
+			q.fail(at, DeadDeadline, -1, now, log)
+		case m.dies() != 0 && m.dies() <= now:
+			q.stats.Expired++
+			log.count(opExpired)
+			q.bury(at, DeadTTL, now)
+			log.bury(at, DeadTTL, now)
+		default:
+			q.arrive(at)
+			log.ticket(opArrive, at)
+		}
+	}
+	return fired
+}
+
+// arrive makes a delayed message ready.
+func (q *Queue) arrive(at uint32) {
+	seq := q.tickets.at(at).seq
+	m := q.message(seq)
+	q.count[Delayed]--
+	if dies := m.dies(); dies != 0 {
+		q.tickets.change(at, ticket{seq: seq, when: dies, state: Ready})
+	} else {
+		m.setTicket(noTicket)
+		q.tickets.free(at)
+	}
+	q.join(seq)
+}
+
+// Purge drops every message in a state and returns how many there were.
+func (q *Queue) Purge(s QueueState, log *QueueLog) int {
+	n := q.count[s]
+	if n > 0 {
+		q.purge(s)
+		log.purge(s)
+	}
+	return n
+}
+
+func (q *Queue) purge(s QueueState) {
+	switch s {
+	case Dead:
+		q.dead.each(0, func(d *deadLetter) bool { q.erase(d.seq); return true })
+		q.dead.release()
+		q.count[Dead] = 0
+		return
+	case Ready:
+		for p := range q.ready {
+			r := &q.ready[p]
+			for _, seq := range r.fresh.all() {
+				q.drop(seq)
+			}
+			for _, seq := range r.again {
+				q.drop(seq)
+			}
+			*r = ring{}
+		}
+		q.filled, q.count[Ready] = 0, 0
+		return
+	}
+	q.tickets.each(func(at uint32, t *ticket) {
+		if t.state != s {
+			return
+		}
+		if s == Unacked {
+			q.workers.list[t.consumer].unacked--
+		}
+		q.erase(t.seq)
+		q.tickets.free(at)
+	})
+	q.count[s] = 0
+}
+
+// drop removes a ready message and its ticket; a corpse stays.
+func (q *Queue) drop(seq uint64) {
+	m := q.message(seq)
+	if m.gone() {
+		return
+	}
+	if at := m.ticket(); at != noTicket {
+		q.tickets.free(at)
+	}
+	q.erase(seq)
+}
+
+// receipt names one delivery of one message.
+type receipt struct {
+	ticket   uint32
+	seq      uint64
+	delivery uint32
+}
+
+// appendTo writes ticket, number and delivery in hexadecimal, joined by dashes.
+func (r receipt) appendTo(to []byte) []byte {
+	to = append(strconv.AppendUint(to, uint64(r.ticket), 16), '-')
+	to = append(strconv.AppendUint(to, r.seq, 16), '-')
+	return strconv.AppendUint(to, uint64(r.delivery), 16)
+}
+
+func parseReceipt(b []byte) (r receipt, ok bool) {
+	var parts [3]uint64
+	k, digits := 0, 0
+	for _, c := range b {
+		switch {
+		case c == '-' && k < 2 && digits > 0:
+			k, digits = k+1, 0
+			continue
+		case c >= '0' && c <= '9':
+			c -= '0'
+		case c >= 'a' && c <= 'f':
+			c -= 'a' - 10
+		default:
+			return r, false
+		}
+		if digits++; digits > 16 {
+			return r, false
+		}
+		parts[k] = parts[k]<<4 | uint64(c)
+	}
+	if k != 2 || digits == 0 || parts[0] >= noTicket || parts[2] > 1<<32-1 {
+		return r, false
+	}
+	return receipt{uint32(parts[0]), parts[1], uint32(parts[2])}, true
+}

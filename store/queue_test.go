@@ -1,0 +1,268 @@
+package store
+
+import (
+	"bytes"
+	"crypto/sha1"
+	"fmt"
+	"math/rand/v2"
+	"slices"
+	"testing"
+)
+
+// queuePair is a queue and its twin, which only sees the log.
+type queuePair struct {
+	t      *testing.T
+	s      *Store
+	q, two *Queue
+	log    QueueLog
+	now    int64
+}
+
+func newQueuePair(t *testing.T, set QueueSettings) *queuePair {
+	s := New(Options{})
+	p := &queuePair{t: t, s: s, q: newQueue(s), two: newQueue(s), now: 1_000_000}
+	p.q.SetSettings(set, p.begin())
+	p.end()
+	return p
+}
+
+func (p *queuePair) begin() *QueueLog {
+	p.log = QueueLog{On: true}
+	return &p.log
+}
+
+// end repeats what was logged on the twin.
+func (p *queuePair) end() {
+	p.t.Helper()
+	if err := p.two.Apply(p.log.b); err != nil {
+		p.t.Fatalf("the log cannot be replayed: %v", err)
+	}
+}
+
+func (p *queuePair) publish(m Publication) string {
+	p.t.Helper()
+	id, _, err := p.q.Publish(&m, p.now, 60_000, p.begin(), nil)
+	if err != nil {
+		p.t.Fatal(err)
+	}
+	p.end()
+	return string(id)
+}
+
+func (p *queuePair) consume(who string, n int) (receipts, payloads []string) {
+	p.t.Helper()
+	_, err := p.q.Consume(&QueueConsumer{Name: []byte(who), Most: 100}, n, p.now, p.begin(), func(m Message) bool {
+		receipts = append(receipts, string(m.AppendReceipt(nil)))
+		payloads = append(payloads, string(m.Payload()))
+		return true
+	})
+	if err != nil {
+		p.t.Fatal(err)
+	}
+	p.end()
+	return receipts, payloads
+}
+
+func (p *queuePair) equal() {
+	p.t.Helper()
+	a, b := p.q.appendTo(nil), p.two.appendTo(nil)
+	if !bytes.Equal(digestOf(p.q), digestOf(p.two)) {
+		p.t.Fatalf("the twin differs:\n%q\n%q", a, b)
+	}
+	c, err := loadQueue(p.s, a)
+	if err != nil {
+		p.t.Fatalf("a dump cannot be loaded: %v\n%q", err, a)
+	}
+	if !bytes.Equal(digestOf(p.q), digestOf(c)) {
+		p.t.Fatal("a queue that was dumped and loaded differs")
+	}
+	c.release()
+}
+
+func TestQueueOrder(t *testing.T) {
+	p := newQueuePair(t, QueueSettings{AckDeadline: 1000, Retries: 3})
+	for i, prio := range []int{5, 9, 0, 5, 9} {
+		p.publish(Publication{Payload: fmt.Appendf(nil, "m%d", i), Priority: prio, Retries: -1})
+	}
+	r, got := p.consume("w", 3)
+	if want := []string{"m1", "m4", "m0"}; !slices.Equal(got, want) {
+		t.Fatalf("consumed %v, want %v", got, want)
+	}
+	// A redelivered message goes ahead of its own priority, not of higher ones.
+	p.q.Nack([]byte(r[2]), -1, false, p.now, p.begin())
+	p.end()
+	p.publish(Publication{Payload: []byte("m5"), Priority: 9, Retries: -1})
+	if _, got := p.consume("w", 9); !slices.Equal(got, []string{"m5", "m0", "m3", "m2"}) {
+		t.Fatalf("consumed %v", got)
+	}
+	// An old receipt does nothing.
+	if p.q.Ack([]byte(r[2]), p.begin()) {
+		t.Fatal("the receipt of an earlier delivery was accepted")
+	}
+	p.now += 1000
+	if n := p.q.Fire(p.now, 100, p.begin()); n != 6 {
+		t.Fatalf("%d deadlines passed, want 6", n)
+	}
+	p.end()
+	if p.q.In(Ready) != 6 || p.q.In(Unacked) != 0 {
+		t.Fatalf("ready %d, unacked %d", p.q.In(Ready), p.q.In(Unacked))
+	}
+	p.equal()
+}
+
+// TestQueueModel drives a queue at random, checks its counts against the tally
+// of what was done, and that log and dump repeat it.
+func TestQueueModel(t *testing.T) {
+	for seed := range uint64(20) {
+		rnd := rand.New(rand.NewPCG(seed, 7))
+		p := newQueuePair(t, QueueSettings{AckDeadline: 50, Retries: 2, Backoff: int64(rnd.IntN(2) * 10), BackoffMax: 35, DeadMax: int64(rnd.IntN(2) * 40)})
+		var held []string
+		published, acked, dropped := 0, 0, 0
+		for range 3000 {
+			p.now += int64(rnd.IntN(4))
+			switch rnd.IntN(12) {
+			case 0, 1, 2, 3:
+				m := Publication{Payload: fmt.Appendf(nil, "payload %d", published), Priority: rnd.IntN(10), Retries: int64(rnd.IntN(4)) - 1}
+				if rnd.IntN(4) == 0 {
+					m.Due = p.now + int64(rnd.IntN(40))
+				}
+				if rnd.IntN(4) == 0 {
+					m.TTL = 1 + int64(rnd.IntN(60))
+				}
+				if rnd.IntN(4) == 0 {
+					m.Headers = [][]byte{[]byte("a"), []byte("b")}
+				}
+				if rnd.IntN(3) == 0 {
+					m.ID = fmt.Appendf(nil, "id-%d", published)
+				}
+				p.publish(m)
+				published++
+			case 4, 5:
+				r, _ := p.consume(fmt.Sprint("w", rnd.IntN(5)), 1+rnd.IntN(5))
+				held = append(held, r...)
+			case 6:
+				if len(held) > 0 && p.q.Ack([]byte(held[rnd.IntN(len(held))]), p.begin()) {
+					acked++
+					p.end()
+				}
+			case 7:
+				if len(held) > 0 {
+					p.q.Nack([]byte(held[rnd.IntN(len(held))]), int64(rnd.IntN(30))-1, rnd.IntN(5) == 0, p.now, p.begin())
+					p.end()
+				}
+			case 8:
+				if len(held) > 0 {
+					p.q.Extend([]byte(held[rnd.IntN(len(held))]), p.now+int64(rnd.IntN(90)), p.begin())
+					p.end()
+				}
+			case 9:
+				p.q.Fire(p.now, 1+rnd.IntN(50), p.begin())
+				p.end()
+			case 10:
+				if n := p.q.In(Dead); n > 0 && rnd.IntN(3) == 0 {
+					var ids [][]byte
+					p.q.DeadLetters(rnd.IntN(n), func(m Message) bool {
+						ids = append(ids, m.AppendID(nil))
+						return rnd.IntN(3) > 0
+					})
+					log := p.begin()
+					if rnd.IntN(2) == 0 {
+						published += p.q.Redrive(p.q, ids, len(ids), p.now, log, log)
+					} else {
+						for _, id := range ids {
+							if p.q.DropDead(id, log) {
+								dropped++
+							}
+						}
+					}
+					p.end()
+				}
+			case 11:
+				if rnd.IntN(100) == 0 {
+					dropped += p.q.Purge(QueueState(rnd.IntN(4)), p.begin())
+					p.end()
+				}
+			}
+			if len(held) > 200 {
+				held = held[100:]
+			}
+		}
+		c := p.q.Counters()
+		if int(c.Published) != published || int(c.Acked) != acked {
+			t.Fatalf("seed %d: counted %d published and %d acked, did %d and %d", seed, c.Published, c.Acked, published, acked)
+		}
+		p.equal()
+		checkQueue(t, p.q)
+		p.q.release()
+		p.two.release()
+	}
+}
+
+// checkQueue compares the counts with what Peek finds.
+func checkQueue(t *testing.T, q *Queue) {
+	t.Helper()
+	total := 0
+	for s := Ready; s <= Dead; s++ {
+		n := 0
+		q.Peek(s, func(Message) bool { n++; return true })
+		if n != q.In(s) {
+			t.Fatalf("state %d: %d messages, counted %d", s, n, q.In(s))
+		}
+		total += n
+	}
+	if total != q.all.len() {
+		t.Fatalf("%d messages in the table, %d in a state", q.all.len(), total)
+	}
+}
+
+func TestQueueTimeToLiveLeavesNoPlaces(t *testing.T) {
+	p := newQueuePair(t, QueueSettings{AckDeadline: 1000, TTL: 10})
+	p.publish(Publication{Payload: []byte("first"), TTL: -1, Retries: -1})
+	for range 5000 {
+		p.now++
+		p.publish(Publication{Payload: []byte("x"), Retries: -1})
+		p.q.Fire(p.now, 10, p.begin())
+		p.end()
+	}
+	if n := p.q.ready[0].fresh.len(); n > 300 {
+		t.Fatalf("%d places for %d messages", n, p.q.In(Ready))
+	}
+	if p.q.In(Dead) < 4900 || p.q.Counters().Expired < 4900 {
+		t.Fatalf("%d dead letters, %d expired", p.q.In(Dead), p.q.Counters().Expired)
+	}
+	p.equal()
+}
+
+func FuzzQueueDump(f *testing.F) {
+	s := New(Options{})
+	q := newQueue(s)
+	q.set = QueueSettings{AckDeadline: 10, Retries: 1}
+	log := &QueueLog{On: true}
+	for i := range 5 {
+		if _, _, err := q.Publish(&Publication{Payload: []byte("p"), Priority: i, ID: fmt.Append(nil, "id", i), Retries: -1, TTL: int64(i * 10)}, 100, 1000, log, nil); err != nil {
+			f.Fatal(err)
+		}
+	}
+	if _, err := q.Consume(&QueueConsumer{Name: []byte("w"), Most: 9}, 3, 101, log, func(Message) bool { return true }); err != nil {
+		f.Fatal(err)
+	}
+	q.Fire(200, 2, log)
+	f.Add(q.appendTo(nil), log.b)
+	f.Fuzz(func(t *testing.T, dump, ops []byte) {
+		q, err := loadQueue(s, dump)
+		if err != nil {
+			q = newQueue(s)
+		} else {
+			checkQueue(t, q)
+		}
+		_ = q.Apply(ops)
+		q.Fire(1<<62, 100, &QueueLog{})
+		q.release()
+	})
+}
+
+func digestOf(q *Queue) []byte {
+	h := sha1.New()
+	q.digest(h)
+	return h.Sum(nil)
+}

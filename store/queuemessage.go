@@ -1,0 +1,478 @@
+package store
+
+import (
+	"encoding/binary"
+	"strconv"
+	"unsafe"
+)
+
+// message is a message by its number, and its bytes in the table:
+//
+//	6 bytes   published, unix milliseconds
+//	6         first failure, 0 = none
+//	4         deliveries
+//	4         ticket, noTicket = none
+//	4         retries, ownRetries = the queue's
+//	4         length of the payload
+//	2         length of the id, 0 = made of time and number
+//	1         priority and flags
+//	8         end of the time-to-live, with flagDies
+//	4         length of the headers, with flagHeaders
+//	          id, payload, headers (each a varint and bytes)
+type message struct {
+	seq uint64
+	b   []byte // nil: there is none
+}
+
+const (
+	messageHead  = 31
+	priorityMask = 0x0f
+	flagDies     = 0x10
+	flagHeaders  = 0x20
+	flagDead     = 0x40
+	flagPlaced   = 0x80 // while a dump is loaded: it has its place
+
+	noTicket   = 1<<32 - 1
+	ownRetries = 1<<32 - 1
+
+	// MaxMessageID is the most bytes of a message's id.
+	MaxMessageID = 1<<16 - 1
+	// MaxRetries is the most redeliveries a message may ask for.
+	MaxRetries = 1<<32 - 2
+)
+
+// message finds a message; its bytes are valid until the queue next changes.
+func (q *Queue) message(seq uint64) message {
+	var key [8]byte
+	binary.BigEndian.PutUint64(key[:], seq)
+	if e := q.all.find(key[:]); e != 0 {
+		return message{seq, q.all.value(e)}
+	}
+	return message{seq: seq}
+}
+
+// erase removes a message from the table alone.
+func (q *Queue) erase(seq uint64) {
+	var key [8]byte
+	binary.BigEndian.PutUint64(key[:], seq)
+	q.all.remove(key[:])
+}
+
+// published returns when a message was published, now if it is gone.
+func (q *Queue) published(seq uint64, now int64) int64 {
+	if m := q.message(seq); !m.gone() {
+		return m.published()
+	}
+	return now
+}
+
+func (m message) published() int64    { return get48(m.b) }
+func (m message) failed() int64       { return get48(m.b[6:]) }
+func (m message) setFailed(at int64)  { put48(m.b[6:], at) }
+func (m message) deliveries() uint32  { return binary.LittleEndian.Uint32(m.b[12:]) }
+func (m message) ticket() uint32      { return binary.LittleEndian.Uint32(m.b[16:]) }
+func (m message) setTicket(at uint32) { binary.LittleEndian.PutUint32(m.b[16:], at) }
+func (m message) priority() int       { return int(m.b[30] & priorityMask) }
+func (m message) setDead()            { m.b[30] |= flagDead }
+
+// gone reports whether a place among the ready messages is that of one which
+// died or was removed.
+func (m message) gone() bool { return m.b == nil || m.b[30]&flagDead != 0 }
+
+func (m message) setDeliveries(n uint32) { binary.LittleEndian.PutUint32(m.b[12:], n) }
+
+// retries returns how many redeliveries the message asked for, negative if it
+// left that to the queue.
+func (m message) retries() int64 {
+	if n := binary.LittleEndian.Uint32(m.b[20:]); n != ownRetries {
+		return int64(n)
+	}
+	return -1
+}
+
+// dies returns when the time-to-live ends, 0 = never.
+func (m message) dies() int64 {
+	if m.b[30]&flagDies == 0 {
+		return 0
+	}
+	return int64(binary.LittleEndian.Uint64(m.b[messageHead:]))
+}
+
+// parts returns the id (empty if made), the payload and the headers.
+func (m message) parts() (id, payload, headers []byte) {
+	b, at, head := m.b, messageHead, 0
+	if b[30]&flagDies != 0 {
+		at += 8
+	}
+	if b[30]&flagHeaders != 0 {
+		head = int(binary.LittleEndian.Uint32(b[at:]))
+		at += 4
+	}
+	n, size := int(binary.LittleEndian.Uint16(b[28:])), int(binary.LittleEndian.Uint32(b[24:]))
+	return b[at : at+n], b[at+n : at+n+size], b[at+n+size : at+n+size+head]
+}
+
+// appendID appends the message's id: the one it was given, or time and number.
+func (m message) appendID(to []byte) []byte {
+	if id, _, _ := m.parts(); len(id) > 0 {
+		return append(to, id...)
+	}
+	to = strconv.AppendInt(to, m.published(), 10)
+	return strconv.AppendUint(append(to, '-'), m.seq, 10)
+}
+
+func get48(b []byte) int64 {
+	return int64(uint64(binary.LittleEndian.Uint32(b)) | uint64(binary.LittleEndian.Uint16(b[4:]))<<32)
+}
+
+func put48(b []byte, n int64) {
+	binary.LittleEndian.PutUint32(b, uint32(n))
+	binary.LittleEndian.PutUint16(b[4:], uint16(n>>32))
+}
+
+// newMessage puts a message into the table.
+func (q *Queue) newMessage(r *publishing) {
+	size, headers := messageHead+len(r.ID)+len(r.Payload), 0
+	flags := byte(r.Priority)
+	if r.dies != 0 {
+		flags |= flagDies
+		size += 8
+	}
+	if len(r.Headers) > 0 {
+		flags |= flagHeaders
+		headers = headerBytes(r.Headers)
+		size += 4 + headers
+	}
+	var room [512]byte
+	b := room[:0]
+	if size > len(room) {
+		b = make([]byte, 0, size)
+	}
+	b = b[:messageHead]
+	put48(b, r.at)
+	put48(b[6:], 0)
+	binary.LittleEndian.PutUint32(b[12:], 0)
+	binary.LittleEndian.PutUint32(b[16:], noTicket)
+	retries := uint32(ownRetries)
+	if r.Retries >= 0 {
+		retries = uint32(r.Retries)
+	}
+	binary.LittleEndian.PutUint32(b[20:], retries)
+	binary.LittleEndian.PutUint32(b[24:], uint32(len(r.Payload)))
+	binary.LittleEndian.PutUint16(b[28:], uint16(len(r.ID)))
+	b[30] = flags
+	if r.dies != 0 {
+		b = binary.LittleEndian.AppendUint64(b, uint64(r.dies))
+	}
+	if headers > 0 {
+		b = binary.LittleEndian.AppendUint32(b, uint32(headers))
+	}
+	b = append(append(b, r.ID...), r.Payload...)
+	for _, h := range r.Headers {
+		b = append(binary.AppendUvarint(b, uint64(len(h))), h...)
+	}
+	var key [8]byte
+	binary.BigEndian.PutUint64(key[:], r.seq)
+	q.all.put(key[:], b)
+}
+
+func headerBytes(headers [][]byte) int {
+	n := 0
+	for _, h := range headers {
+		n += uvarintBytes(uint64(len(h))) + len(h)
+	}
+	return n
+}
+
+func uvarintBytes(n uint64) int {
+	size := 1
+	for ; n >= 0x80; n >>= 7 {
+		size++
+	}
+	return size
+}
+
+// Message is a message during a visit: its bytes are valid until the visit
+// ends.
+type Message struct {
+	State  QueueState
+	Ticket uint32     // of an unacked one
+	Reason DeadReason // of a dead one
+	Last   int64      // last failure of a dead one, unix milliseconds
+	m      message
+}
+
+// AppendID appends the id.
+func (m Message) AppendID(to []byte) []byte { return m.m.appendID(to) }
+
+// AppendReceipt appends the receipt under which an unacked message is held.
+func (m Message) AppendReceipt(to []byte) []byte {
+	return receipt{m.Ticket, m.m.seq, m.m.deliveries()}.appendTo(to)
+}
+
+// Payload returns the payload.
+func (m Message) Payload() []byte { _, p, _ := m.m.parts(); return p }
+
+// Priority returns the priority, 0 to 9.
+func (m Message) Priority() int { return m.m.priority() }
+
+// Deliveries returns how often the message was delivered.
+func (m Message) Deliveries() int { return int(m.m.deliveries()) }
+
+// First returns the time of the first failure in unix milliseconds, 0 if there
+// was none.
+func (m Message) First() int64 { return m.m.failed() }
+
+// Published returns the time of publication in unix milliseconds.
+func (m Message) Published() int64 { return m.m.published() }
+
+// Fields returns the number of headers.
+func (m Message) Fields() int {
+	n := 0
+	m.Headers(func([]byte) { n++ })
+	return n / 2
+}
+
+// Headers visits fields and values in turn.
+func (m Message) Headers(visit func(b []byte)) {
+	_, _, h := m.m.parts()
+	for len(h) > 0 {
+		n, k := binary.Uvarint(h)
+		visit(h[k : k+int(n)])
+		h = h[k+int(n):]
+	}
+}
+
+// ring holds the numbers of the ready messages of a priority, and of some that
+// died meanwhile.
+type ring struct {
+	fresh   deque[uint64] // never delivered, in order
+	again   numberHeap    // delivered before, in order of publication
+	live    int
+	corpses int
+}
+
+func (r *ring) bytes() int64 { return int64(r.fresh.cap()+cap(r.again)) * 8 }
+
+// pop takes the number that is next in line; there is one.
+func (r *ring) pop() uint64 {
+	if len(r.again) > 0 {
+		return r.again.pop()
+	}
+	seq := *r.fresh.at(0)
+	r.fresh.popFront()
+	return seq
+}
+
+// entomb counts a ready message that died out of its ring. Its place goes when
+// its turn comes, or when half of the ring is such places.
+func (q *Queue) entomb(m message) {
+	p := m.priority()
+	r := &q.ready[p]
+	r.corpses++
+	q.leave(p)
+	if r.corpses > minCorpses && r.corpses > r.live {
+		q.sweep(r)
+	}
+}
+
+// minCorpses is how many places of dead messages a ring may always have.
+const minCorpses = 64
+
+// sweep removes the places of messages that are gone.
+func (q *Queue) sweep(r *ring) {
+	old := *r
+	*r = ring{live: old.live}
+	for _, seq := range old.fresh.all() {
+		if !q.message(seq).gone() {
+			r.fresh.pushBack(seq)
+		}
+	}
+	for _, seq := range old.again {
+		if !q.message(seq).gone() {
+			r.again.push(seq)
+		}
+	}
+}
+
+// numberHeap is a binary heap of numbers, the least first.
+type numberHeap []uint64
+
+func (h *numberHeap) push(n uint64) {
+	*h = append(*h, n)
+	a := *h
+	i := len(a) - 1
+	for ; i > 0 && a[(i-1)/2] > n; i = (i - 1) / 2 {
+		a[i] = a[(i-1)/2]
+	}
+	a[i] = n
+}
+
+func (h *numberHeap) pop() uint64 {
+	a := *h
+	top, last := a[0], a[len(a)-1]
+	a = a[:len(a)-1]
+	*h = a
+	if len(a) == 0 {
+		*h = nil
+		return top
+	}
+	i := 0
+	for down := 1; down < len(a); down = 2*i + 1 {
+		if down+1 < len(a) && a[down+1] < a[down] {
+			down++
+		}
+		if last <= a[down] {
+			break
+		}
+		a[i] = a[down]
+		i = down
+	}
+	a[i] = last
+	return top
+}
+
+// ticket is what a message with a timer has beside its bytes.
+type ticket struct {
+	seq      uint64
+	when     int64  // unix milliseconds
+	owner    uint64 // client at whose end the lease ends; 0 = none
+	place    uint32 // in the heap
+	consumer uint32 // of a lease
+	state    QueueState
+	live     bool
+}
+
+// tickets is a table of tickets and a 4-ary heap of them by time.
+type tickets struct {
+	slots  []ticket
+	unused []uint32
+	heap   []uint32
+}
+
+func (t *tickets) at(i uint32) *ticket { return &t.slots[i] }
+
+func (t *tickets) live(i uint32) bool { return int(i) < len(t.slots) && t.slots[i].live }
+
+// each visits the live tickets in order of number; visit may free or change the
+// one it sees.
+func (t *tickets) each(visit func(i uint32, v *ticket)) {
+	for i := 0; i < len(t.slots); i++ {
+		if t.slots[i].live {
+			visit(uint32(i), &t.slots[i])
+		}
+	}
+}
+
+func (t *tickets) bytes() int64 {
+	return int64(cap(t.slots))*int64(unsafe.Sizeof(ticket{})) + int64(cap(t.unused)+cap(t.heap))*4
+}
+
+// due returns the earliest time, 0 if there is none.
+func (t *tickets) due() int64 {
+	if len(t.heap) == 0 {
+		return 0
+	}
+	return t.slots[t.heap[0]].when
+}
+
+// take makes a ticket: number i, or for noTicket a free one. It returns the
+// number.
+func (t *tickets) take(i uint32, v ticket) uint32 {
+	for i == noTicket && len(t.unused) > 0 {
+		last := t.unused[len(t.unused)-1]
+		t.unused = t.unused[:len(t.unused)-1]
+		if int(last) < len(t.slots) && !t.slots[last].live { // else taken by its number meanwhile
+			i = last
+		}
+	}
+	if i == noTicket {
+		i = uint32(len(t.slots))
+	}
+	for int(i) >= len(t.slots) {
+		if n := uint32(len(t.slots)); n != i {
+			t.unused = append(t.unused, n)
+		}
+		t.slots = append(t.slots, ticket{})
+	}
+	v.live, v.place = true, uint32(len(t.heap))
+	t.slots[i] = v
+	t.heap = append(t.heap, i)
+	t.up(v.place, i)
+	return i
+}
+
+// change replaces a live ticket.
+func (t *tickets) change(i uint32, v ticket) {
+	v.live, v.place = true, t.slots[i].place
+	t.slots[i] = v
+	t.fix(v.place, i)
+}
+
+func (t *tickets) reschedule(i uint32, when int64) {
+	t.slots[i].when = when
+	t.fix(t.slots[i].place, i)
+}
+
+// free gives a ticket up; all memory goes with the last one.
+func (t *tickets) free(i uint32) {
+	at := t.slots[i].place
+	t.slots[i] = ticket{}
+	n := uint32(len(t.heap) - 1)
+	last := t.heap[n]
+	t.heap = t.heap[:n]
+	if at != n {
+		t.fix(at, last)
+	}
+	if n == 0 {
+		*t = tickets{}
+		return
+	}
+	t.unused = append(t.unused, i)
+}
+
+func (t *tickets) put(at, i uint32) {
+	t.heap[at] = i
+	t.slots[i].place = at
+}
+
+func (t *tickets) fix(at, i uint32) {
+	if at > 0 && t.slots[i].when < t.slots[t.heap[(at-1)/arity]].when {
+		t.up(at, i)
+	} else {
+		t.down(at, i)
+	}
+}
+
+func (t *tickets) up(at, i uint32) {
+	for at > 0 {
+		parent := (at - 1) / arity
+		if t.slots[t.heap[parent]].when <= t.slots[i].when {
+			break
+		}
+		t.put(at, t.heap[parent])
+		at = parent
+	}
+	t.put(at, i)
+}
+
+func (t *tickets) down(at, i uint32) {
+	n := uint32(len(t.heap))
+	for {
+		child := at*arity + 1
+		if child >= n {
+			break
+		}
+		for k := child + 1; k < min(at*arity+arity+1, n); k++ {
+			if t.slots[t.heap[k]].when < t.slots[t.heap[child]].when {
+				child = k
+			}
+		}
+		if t.slots[i].when <= t.slots[t.heap[child]].when {
+			break
+		}
+		t.put(at, t.heap[child])
+		at = child
+	}
+	t.put(at, i)
+}
