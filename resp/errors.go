@@ -203,30 +203,40 @@ const (
 	ErrNotInTransaction Error = "ERR Command not allowed inside a transaction"
 
 	// Connection, CLIENT, HELLO, COMMAND, CONFIG.
-	ErrClientName         Error = "ERR Client names cannot contain spaces, newlines or special characters."
-	ErrNoSuchClient       Error = "ERR No such client"
-	ErrNoSuchClientID     Error = "ERR Invalid client ID"
-	ErrClientIDInvalid    Error = "ERR client-id should be greater than 0"
-	ErrMaxAge             Error = "ERR maxage is not an integer or out of range"
-	ErrMaxAgePositive     Error = "ERR maxage should be greater than 0"
-	ErrUnblockReason      Error = "ERR CLIENT UNBLOCK reason should be TIMEOUT or ERROR"
-	ErrUnblocked          Error = "UNBLOCKED client unblocked via CLIENT UNBLOCK"
-	ErrPauseMode          Error = "ERR CLIENT PAUSE mode must be WRITE or ALL"
-	ErrInvalidCommandName Error = "ERR Invalid command specified"
-	ErrInvalidArgCount    Error = "ERR Invalid number of arguments specified for command"
-	ErrInvalidArguments   Error = "ERR Invalid arguments specified for command"
-	ErrNoKeyArguments     Error = "ERR The command has no key arguments"
-	ErrMonitorDenied      Error = "ERR MONITOR isn't allowed for DENY BLOCKING client"
-	ErrMonitorKeys        Error = "ERR Replica can't interact with the keyspace"
-	ErrSSubscribeDenied   Error = "ERR SSUBSCRIBE isn't allowed for a DENY BLOCKING client"
-	ErrMasterPort         Error = "ERR Invalid master port"
-	ErrNoReplication      Error = "ERR this server cannot be a replica yet"
-	ErrWaitAOFOff         Error = "ERR WAITAOF cannot be used when numlocal is set but appendonly is disabled."
-	ErrZeroOrOne          Error = "ERR value is out of range, value must between 0 and 1"
-	ErrSlowlogCount       Error = "ERR count should be greater than or equal to -1"
-	ErrRateLimitCount     Error = "ERR count must be between 1 and 65536"
-	ErrRateLimitAddress   Error = "ERR Invalid IP address"
-	ErrTraceparent        Error = "ERR traceparent must be empty or of the form 00-<32 hex digits>-<16 hex digits>-<2 hex digits>, in lower case and not all zero"
+	ErrClientName          Error = "ERR Client names cannot contain spaces, newlines or special characters."
+	ErrNoSuchClient        Error = "ERR No such client"
+	ErrNoSuchClientID      Error = "ERR Invalid client ID"
+	ErrClientIDInvalid     Error = "ERR client-id should be greater than 0"
+	ErrMaxAge              Error = "ERR maxage is not an integer or out of range"
+	ErrMaxAgePositive      Error = "ERR maxage should be greater than 0"
+	ErrUnblockReason       Error = "ERR CLIENT UNBLOCK reason should be TIMEOUT or ERROR"
+	ErrTwoRedirects        Error = "ERR A client can only redirect to a single other client"
+	ErrRedirectMissing     Error = "ERR The client ID you want redirect to does not exist"
+	ErrPrefixWithoutBcast  Error = "ERR PREFIX option requires BCAST mode to be enabled"
+	ErrTrackingSwitchBcast Error = "ERR You can't switch BCAST mode on/off before disabling tracking for this client, and then re-enabling it with a different mode."
+	ErrOptWithBcast        Error = "ERR OPTIN and OPTOUT are not compatible with BCAST"
+	ErrOptInAndOut         Error = "ERR You can't specify both OPTIN mode and OPTOUT mode"
+	ErrTrackingSwitchOpt   Error = "ERR You can't switch OPTIN/OPTOUT mode before disabling tracking for this client, and then re-enabling it with a different mode."
+	ErrCachingWithoutOpt   Error = "ERR CLIENT CACHING can be called only when the client is in tracking mode with OPTIN or OPTOUT mode enabled"
+	ErrCachingYes          Error = "ERR CLIENT CACHING YES is only valid when tracking is enabled in OPTIN mode."
+	ErrCachingNo           Error = "ERR CLIENT CACHING NO is only valid when tracking is enabled in OPTOUT mode."
+	ErrUnblocked           Error = "UNBLOCKED client unblocked via CLIENT UNBLOCK"
+	ErrPauseMode           Error = "ERR CLIENT PAUSE mode must be WRITE or ALL"
+	ErrInvalidCommandName  Error = "ERR Invalid command specified"
+	ErrInvalidArgCount     Error = "ERR Invalid number of arguments specified for command"
+	ErrInvalidArguments    Error = "ERR Invalid arguments specified for command"
+	ErrNoKeyArguments      Error = "ERR The command has no key arguments"
+	ErrMonitorDenied       Error = "ERR MONITOR isn't allowed for DENY BLOCKING client"
+	ErrMonitorKeys         Error = "ERR Replica can't interact with the keyspace"
+	ErrSSubscribeDenied    Error = "ERR SSUBSCRIBE isn't allowed for a DENY BLOCKING client"
+	ErrMasterPort          Error = "ERR Invalid master port"
+	ErrNoReplication       Error = "ERR this server cannot be a replica yet"
+	ErrWaitAOFOff          Error = "ERR WAITAOF cannot be used when numlocal is set but appendonly is disabled."
+	ErrZeroOrOne           Error = "ERR value is out of range, value must between 0 and 1"
+	ErrSlowlogCount        Error = "ERR count should be greater than or equal to -1"
+	ErrRateLimitCount      Error = "ERR count must be between 1 and 65536"
+	ErrRateLimitAddress    Error = "ERR Invalid IP address"
+	ErrTraceparent         Error = "ERR traceparent must be empty or of the form 00-<32 hex digits>-<16 hex digits>-<2 hex digits>, in lower case and not all zero"
 )
 
 // Denied is sent to a peer that protected mode refuses.
@@ -429,6 +439,17 @@ func UnrecognizedClaim(option []byte) Error {
 }
 
 func quotedName(text string, name []byte) []byte { return appendQuoted([]byte(text), name, len(name)) }
+
+// PrefixOverlap is the answer of CLIENT TRACKING to a prefix that another one
+// makes needless, or that makes the other needless.
+func PrefixOverlap(prefix, other string, existing bool) Error {
+	which := "another provided"
+	if existing {
+		which = "an existing"
+	}
+	return Error(oneLine("ERR Prefix '" + prefix + "' overlaps with " + which + " prefix '" + other +
+		"'. Prefixes for a single client must not overlap."))
+}
 
 // appendQuoted appends at most n bytes of s, up to its first NUL.
 func appendQuoted(b, s []byte, n int) []byte {

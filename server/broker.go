@@ -278,29 +278,50 @@ func (t *topic) remove(sn *subscription) bool {
 }
 
 // message is one message on its way, encoded at most once a protocol. Guarded
-// by the lock of the part or list that it belongs to.
+// by the lock of the part or list that it belongs to, or a worker's own.
 type message struct {
+	form             messageForm
 	kind             topicKind
-	line             bool // a line of MONITOR, in payload
 	pattern, channel []byte
 	payload          []byte
+	keys             [][]byte      // that became invalid; nil: all
+	id               int64         // of the client that a redirection cannot reach
 	encoded          [2]resp.Reply // RESP2, RESP3; empty: not yet encoded
 }
 
+// messageForm says what a message is; the first is one that was published.
+type messageForm uint8
+
+const (
+	publishedForm messageForm = iota
+	lineForm                  // a line of MONITOR, in payload
+	invalidForm
+	brokenForm // the redirection of invalidations is broken
+)
+
 func (m *message) set(kind topicKind, pattern, channel, payload []byte) {
-	m.kind, m.line, m.pattern, m.channel, m.payload = kind, false, pattern, channel, payload
-	m.encoded[0].Reset()
-	m.encoded[1].Reset()
+	m.forget()
+	m.form, m.kind, m.pattern, m.channel, m.payload = publishedForm, kind, pattern, channel, payload
 }
 
 func (m *message) setLine(line []byte) {
 	m.set(0, nil, nil, line)
-	m.line = true
+	m.form = lineForm
 }
 
-// forget drops what set was given.
+func (m *message) setInvalid(keys [][]byte) {
+	m.forget()
+	m.form, m.keys = invalidForm, keys
+}
+
+func (m *message) setBroken(id int64) {
+	m.forget()
+	m.form, m.id = brokenForm, id
+}
+
+// forget drops what was set.
 func (m *message) forget() {
-	m.pattern, m.channel, m.payload = nil, nil, nil
+	m.pattern, m.channel, m.payload, m.keys = nil, nil, nil, nil
 	m.encoded[0].Reset()
 	m.encoded[1].Reset()
 }
@@ -312,10 +333,43 @@ func (m *message) frame(proto int) []byte {
 		return r.Bytes()
 	}
 	r.SetProto(proto)
-	if m.line {
+	switch m.form {
+	case lineForm:
 		r.Status(string(m.payload))
-		return r.Bytes()
+	case invalidForm:
+		m.encodeInvalid(r)
+	case brokenForm:
+		r.Push(2)
+		r.BulkString("tracking-redir-broken")
+		r.Int(m.id)
+	default:
+		m.encodePublished(r)
 	}
+	return r.Bytes()
+}
+
+// encodeInvalid writes keys that became invalid: in RESP2 as a message of a
+// channel.
+func (m *message) encodeInvalid(r *resp.Reply) {
+	if r.Proto() == 2 {
+		r.Push(3)
+		r.BulkString("message")
+		r.BulkString("__redis__:invalidate")
+	} else {
+		r.Push(2)
+		r.BulkString("invalidate")
+	}
+	if m.keys == nil {
+		r.Null()
+		return
+	}
+	r.Array(len(m.keys))
+	for _, key := range m.keys {
+		r.Bulk(key)
+	}
+}
+
+func (m *message) encodePublished(r *resp.Reply) {
 	switch m.kind {
 	case patternTopic:
 		r.Push(4)
@@ -330,5 +384,4 @@ func (m *message) frame(proto int) []byte {
 	}
 	r.Bulk(m.channel)
 	r.Bulk(m.payload)
-	return r.Bytes()
 }

@@ -44,6 +44,9 @@ func clientContainer() Row {
 		"Closes connections.", -3, command.Admin, clientKill)
 	setInfo := row("setinfo", "<LIB-NAME libname | LIB-VER libver>", "7.2.0", "Notes which library the client uses.", 4, 0, clientSetInfo)
 	setName := row("setname", "connection-name", "2.6.9", "Names the connection.", 3, 0, clientSetName)
+	tracking := row("tracking", "<ON | OFF> [REDIRECT client-id] [PREFIX prefix [PREFIX prefix ...]] [BCAST] [OPTIN] [OPTOUT] [NOLOOP]", "6.0.0",
+		"Switches messages about changes of the keys that the client reads.", -3, 0, clientTracking)
+	tracking.Complexity = "O(N log N) where N is the number of prefixes."
 	unpause := row("unpause", "", "6.2.0", "Ends a pause of clients.", 2, command.Admin, clientUnpause)
 	unblock := row("unblock", "client-id [TIMEOUT | ERROR]", "5.0.0", "Ends the wait of a blocked client.", -3, command.Admin, clientUnblock)
 	info.Tips, list.Tips = []string{"nondeterministic_output"}, []string{"nondeterministic_output"}
@@ -53,9 +56,10 @@ func clientContainer() Row {
 	unpause.Complexity = "O(N) where N is the number of paused clients."
 	unblock.Complexity = "O(log N) where N is the number of connections."
 	return container(command.Row{
-		Name: "client", Group: "connection", Since: "2.4.0", Arity: -2,
+		Name: clientName, Group: "connection", Since: "2.4.0", Arity: -2,
 		Summary: "Container of the commands about connections.", Complexity: "Depends on subcommand.",
 	}, "5.0.0",
+		row("caching", "<YES | NO>", "6.0.0", "Says whether the next command's keys are remembered for invalidation.", 3, 0, clientCaching),
 		row("getname", "", "2.6.9", "Tells the connection's name.", 2, 0, clientGetName),
 		row("getredir", "", "6.0.0", "Tells which client invalidation messages go to.", 2, 0, clientGetRedir),
 		row("id", "", "5.0.0", "Tells the connection's ID.", 2, 0, clientID),
@@ -66,6 +70,7 @@ func clientContainer() Row {
 		row("reply", "<ON | OFF | SKIP>", "3.2.0", "Switches replies off and on.", 3, 0, clientReply),
 		setInfo, setName,
 		row("traceparent", "traceparent", "1.0.0", "Names the span that causes the next command (W3C Trace Context); an empty text names none.", 3, command.OwnGrouping, clientTraceparent),
+		tracking,
 		row("trackinginfo", "", "6.2.0", "Tells about server-assisted caching of this connection.", 2, 0, clientTrackingInfo),
 		unblock, unpause,
 	)
@@ -182,19 +187,6 @@ func clientReply(x *Session, c *command.Ctx) {
 	default:
 		c.Reply.Error(resp.ErrSyntax)
 	}
-}
-
-func clientGetRedir(x *Session, c *command.Ctx) { c.Reply.Int(-1) }
-
-func clientTrackingInfo(x *Session, c *command.Ctx) {
-	c.Reply.Map(3)
-	c.Reply.BulkString("flags")
-	c.Reply.Set(1)
-	c.Reply.BulkString("off")
-	c.Reply.BulkString("redirect")
-	c.Reply.Int(-1)
-	c.Reply.BulkString("prefixes")
-	c.Reply.Array(0)
 }
 
 func clientPause(x *Session, c *command.Ctx) {
@@ -494,7 +486,7 @@ func (x *Session) describe(b []byte, asker *Session, c *command.Ctx, now int64) 
 	word("events", events)
 	word("cmd", cmd)
 	word("user", names.user)
-	number("redir", -1)
+	number("redir", x.redirection())
 	number("resp", int64(p.resp.Load()))
 	word("lib-name", names.libName)
 	word("lib-ver", names.libVer)
@@ -516,6 +508,11 @@ func (x *Session) flagLetters() string {
 	flag(x.kind() == pubsubClient, 'P')
 	flag(p.multi.Load() >= 0, 'x')
 	flag(x.blocked.Load() != nil, 'b')
+	if tr := x.tracker.Load(); tr != nil {
+		flag(tr.is(trackingOn), 't')
+		flag(tr.is(trackingBroken), 'R')
+		flag(tr.is(trackingBroadcast), 'B')
+	}
 	flag(x.dirty.Load(), 'd')
 	flag(x.conn.Unix(), 'U')
 	flag(p.noEvict.Load(), 'e')

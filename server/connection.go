@@ -105,6 +105,9 @@ func quit(x *Session, c *command.Ctx) {
 func reset(x *Session, c *command.Ctx) {
 	x.endMulti()
 	x.unwatch()
+	if tr := x.tracker.Load(); tr != nil {
+		x.srv.tracking.untrack(tr)
+	}
 	if x.sub != nil {
 		x.sub.leave()
 		x.sub.drain(&x.out, x.muted())
@@ -129,9 +132,9 @@ func (x *Session) setProto(version int) {
 	}
 	x.out.SetProto(version)
 	x.pub.resp.Store(int32(version))
-	if x.sub != nil {
-		x.sub.drain(&x.out, x.muted())
-		x.sub.setProto(version)
+	if sub := x.subscription.Load(); sub != nil {
+		sub.drain(&x.out, x.muted())
+		sub.setProto(version)
 	}
 }
 

@@ -46,7 +46,9 @@ func (s *Server) housekeep(w *worker, everySecond bool) {
 	s.sampleRates(w.now())
 	s.unpauseWhenDue()
 	s.evictClients()
+	s.trimTracking(w, trimPerTick)
 	if everySecond {
+		s.tracking.sweep()
 		s.checkClients()
 	}
 }
@@ -167,6 +169,9 @@ func (x *Session) memory() int64 {
 	n := sessionBytes + x.pub.qbuf.Load() + x.pub.obuf.Load() + x.pub.multiMem.Load() + x.pub.watchMem.Load()
 	if b := x.blocked.Load(); b != nil {
 		n += b.bytes
+	}
+	if tr := x.tracker.Load(); tr != nil {
+		n += tr.bytes.Load()
 	}
 	if sub := x.subscription.Load(); sub != nil {
 		n += sub.bytes.Load() + int64(sub.pending())

@@ -36,6 +36,8 @@ type worker struct {
 
 	pushed           bool // somebody got a message meanwhile, perhaps the session itself
 	channel, payload []byte
+	message          message
+	broadcasts       []broadcast // changes that clients in broadcast mode are yet to be told of
 
 	tally metrics.Tally // flushed before replies go
 
@@ -116,6 +118,9 @@ func (x *Session) execute(w *worker, cmd *command.Command, args [][]byte) resp.N
 		s.serveReady(w)
 	}
 	w.tx.Unlock()
+	if len(w.broadcasts) > 0 {
+		s.tellBroadcasts(w)
+	}
 	if w.pushed {
 		x.readPushed(w)
 	}
@@ -208,6 +213,11 @@ func (s *Server) call(w *worker, ctx *command.Ctx, x *Session, cmd *command.Comm
 	} else {
 		cmd.Run(ctx)
 	}
+	if x != nil && !w.retry && cmd.Flags&command.ReadOnly != 0 {
+		if tr := x.tracker.Load(); tr != nil {
+			x.rememberKeys(w, tr, cmd, args)
+		}
+	}
 	if s.broker.monitoring() && x != nil && !w.retry {
 		s.feedMonitors(x, cmd, args, w.now())
 	}
@@ -230,15 +240,18 @@ func (x *Session) readPushed(w *worker) {
 	}
 }
 
-// commit turns the changes of one command into keyspace events, journal
-// records, WATCH marks and keys made ready, under the locks. x is nil if no
-// client asked for the changes.
+// commit turns the changes of one command into keyspace events, invalidations,
+// journal records, WATCH marks and keys made ready, under the locks. x is nil if
+// no client asked for the changes.
 func (s *Server) commit(w *worker, ctx *command.Ctx, x *Session, args [][]byte, db int, changes []store.Change) {
 	if on := s.events.Load(); on != 0 {
 		s.notify(w, eventClass(on), changes)
 		if changes = withoutMisses(changes); len(changes) == 0 {
 			return
 		}
+	}
+	if s.tracking.used() {
+		s.invalidate(w, x, changes)
 	}
 	s.counters.dirty.Add(int64(len(changes)))
 	if s.journal != nil {

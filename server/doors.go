@@ -157,6 +157,7 @@ func (s *Server) applyConfig(c *config.Config) error {
 	s.limits.Store(newSessionLimits(c))
 	s.broker.setLimits(c.OutputLimits)
 	s.conf.Store(commandConf(c))
+	s.tracking.maxKeys.Store(c.TrackingTableMaxKeys)
 	s.events.Store(uint32(parseEvents(c.NotifyKeyspaceEvents, config.EventClasses)))
 	s.admission.Set(s.admissionConfig(c))
 	s.doorOptions.Set(doorConfig(c))

@@ -178,7 +178,7 @@ func (s *Server) multiplexing() string {
 	return "goroutines"
 }
 
-func infoClients(w *infoWriter, st *metrics.Stats, _ *Server) {
+func infoClients(w *infoWriter, st *metrics.Stats, s *Server) {
 	c := &st.Clients
 	w.int("connected_clients", c.Connected)
 	w.int("cluster_connections", 0)
@@ -186,7 +186,7 @@ func infoClients(w *infoWriter, st *metrics.Stats, _ *Server) {
 	w.int("client_recent_max_input_buffer", c.RecentMaxInput)
 	w.int("client_recent_max_output_buffer", c.RecentMaxOutput)
 	w.int("blocked_clients", c.Blocked)
-	w.int("tracking_clients", 0)
+	w.int("tracking_clients", s.tracking.clients.Load())
 	w.int("pubsub_clients", c.PubSub)
 	w.int("watching_clients", c.Watching)
 	w.int("clients_in_timeout_table", c.Blocked)
@@ -259,7 +259,7 @@ func infoPersistence(w *infoWriter, st *metrics.Stats, _ *Server) {
 	w.zeros("aof_last_cow_size", "module_fork_in_progress", "module_fork_last_cow_size")
 }
 
-func infoStats(w *infoWriter, st *metrics.Stats, _ *Server) {
+func infoStats(w *infoWriter, st *metrics.Stats, s *Server) {
 	t, c := &st.Totals, &st.Clients
 	w.int("total_connections_received", c.Accepted)
 	w.int("total_commands_processed", int64(t.Commands))
@@ -288,7 +288,10 @@ func infoStats(w *infoWriter, st *metrics.Stats, _ *Server) {
 	w.zeros("latest_fork_usec", "total_forks", "migrate_cached_sockets", "slave_expires_tracked_keys",
 		"active_defrag_hits", "active_defrag_misses", "active_defrag_key_hits", "active_defrag_key_misses",
 		"total_active_defrag_time", "current_active_defrag_time",
-		"tracking_total_keys", "tracking_total_items", "tracking_total_prefixes", "unexpected_error_replies")
+		"unexpected_error_replies")
+	w.int("tracking_total_keys", s.tracking.keys.Load())
+	w.int("tracking_total_items", s.tracking.items.Load())
+	w.int("tracking_total_prefixes", s.tracking.prefixes.n.Load())
 	w.int("total_error_replies", t.ErrorReplies)
 	w.int("dump_payload_sanitizations", 0)
 	w.int("client_query_buffer_limit_disconnections", c.Killed["query_buffer"])

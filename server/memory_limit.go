@@ -123,6 +123,9 @@ func (s *Server) flushOwn(w *worker) func(*store.Tx) {
 		if changes := tx.Changes(); len(changes) > 0 {
 			w.inner.Reset()
 			s.commit(w, &w.inner, nil, nil, tx.DB(), changes)
+			if len(w.broadcasts) > 0 {
+				s.tellBroadcasts(w)
+			}
 		}
 	}
 }

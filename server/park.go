@@ -406,4 +406,7 @@ func (x *Session) recheck(b *blocked) {
 		}
 	}
 	x.srv.serveReady(w)
+	if len(w.broadcasts) > 0 {
+		x.srv.tellBroadcasts(w)
+	}
 }

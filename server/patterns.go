@@ -26,8 +26,9 @@ type pattern struct {
 	pos   int    // place in its list of byPrefix
 }
 
-// prefixLength counts the patterns whose prefix has n bytes.
-type prefixLength struct{ n, patterns int }
+// prefixLength counts the patterns whose prefix has n bytes, or the prefixes of
+// n bytes.
+type prefixLength struct{ n, prefixes int }
 
 // maxPrefix bounds the prefixes, and so the look-ups for one message.
 const maxPrefix = 32
@@ -54,7 +55,7 @@ func (x *patternIndex) add(name []byte, s *subscriber) *subscription {
 		prefix := string(literalPrefix(name))
 		p.pos = len(x.byPrefix[prefix])
 		x.byPrefix[prefix] = append(x.byPrefix[prefix], p)
-		x.count(len(prefix), +1)
+		x.lengths = countLength(x.lengths, len(prefix), +1)
 		x.n.Add(1)
 	}
 	return p.add(s)
@@ -78,19 +79,20 @@ func (x *patternIndex) remove(sn *subscription) {
 	} else {
 		x.byPrefix[prefix] = list[:last]
 	}
-	x.count(len(prefix), -1)
+	x.lengths = countLength(x.lengths, len(prefix), -1)
 	x.n.Add(-1)
 }
 
-// count adds delta to the number of patterns with a prefix of n bytes.
-func (x *patternIndex) count(n, delta int) {
-	i, found := slices.BinarySearchFunc(x.lengths, n, func(l prefixLength, n int) int { return l.n - n })
+// countLength adds delta to the number of prefixes of n bytes.
+func countLength(lengths []prefixLength, n, delta int) []prefixLength {
+	i, found := slices.BinarySearchFunc(lengths, n, func(l prefixLength, n int) int { return l.n - n })
 	if !found {
-		x.lengths = slices.Insert(x.lengths, i, prefixLength{n: n})
+		lengths = slices.Insert(lengths, i, prefixLength{n: n})
 	}
-	if x.lengths[i].patterns += delta; x.lengths[i].patterns == 0 {
-		x.lengths = slices.Delete(x.lengths, i, i+1)
+	if lengths[i].prefixes += delta; lengths[i].prefixes == 0 {
+		lengths = slices.Delete(lengths, i, i+1)
 	}
+	return lengths
 }
 
 // each visits the patterns that may match channel. mu is held.

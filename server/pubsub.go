@@ -101,9 +101,7 @@ func container(row command.Row, helpSince string, subs ...Row) Row {
 // subscriber returns the session as the broker knows it.
 func (x *Session) subscriber() *subscriber {
 	if x.sub == nil {
-		x.sub = x.srv.broker.newSubscriber(x.conn, x.takeMessages)
-		x.sub.setProto(x.out.Proto())
-		x.subscription.Store(x.sub)
+		x.sub = x.reachable()
 	}
 	return x.sub
 }
@@ -113,7 +111,7 @@ func (x *Session) takeMessages() {
 	if x.closing { // nothing follows the reply of QUIT
 		return
 	}
-	x.sub.drain(&x.out, x.muted())
+	x.subscriber().drain(&x.out, x.muted())
 	if x.next() == resp.Close {
 		x.conn.CloseAfterReply()
 	}

@@ -65,6 +65,7 @@ type Server struct {
 	store    *store.Store
 	journal  journal.Log
 	broker   *broker
+	tracking *trackingTable
 	limiter  *limiter.Limiter
 	slow     *slowlog
 	latency  *latencyMonitor
@@ -136,7 +137,7 @@ func New(o Options) (*Server, error) {
 	s.latency = newLatencyMonitor()
 	s.limiter = limiter.New(limiter.Config{})
 	s.limiter.LogTo(o.Log)
-	s.broker = newBroker()
+	s.broker, s.tracking = newBroker(), newTrackingTable()
 	s.admission = resp.NewAdmission(resp.AdmissionConfig{})
 	s.doorOptions = resp.NewDoorOptions(resp.DefaultDoorConfig())
 	s.sessions.byID = make(map[int64]*Session)

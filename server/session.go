@@ -57,7 +57,8 @@ type Session struct {
 
 	blocked      atomic.Pointer[blocked]
 	gate         uint64                     // sequence of the newest log unit that the output depends on
-	subscription atomic.Pointer[subscriber] // sub, for other goroutines
+	subscription atomic.Pointer[subscriber] // sub, for other goroutines, who may also make it
+	tracker      atomic.Pointer[tracker]    // set by the session's loop; nil until CLIENT TRACKING
 	pub          published
 }
 
@@ -194,8 +195,11 @@ func (x *Session) Closed() {
 	w := x.worker()
 	x.unwatch()
 	x.giveBack(w)
-	if x.sub != nil {
-		x.sub.close()
+	if tr := x.tracker.Load(); tr != nil {
+		x.srv.tracking.leave(tr)
+	}
+	if sub := x.subscription.Load(); sub != nil {
+		sub.close()
 	}
 	x.releaseLeases()
 	x.srv.unpaused(x)
@@ -242,7 +246,11 @@ func (x *Session) Do(args [][]byte) (next resp.Next) {
 		}
 		x.giveBack(w)
 	}()
-	return x.request(w, args)
+	next = x.request(w, args)
+	if tr := x.tracker.Load(); tr != nil && tr.caching {
+		x.endCaching(tr, args)
+	}
+	return next
 }
 
 func (x *Session) panicked(w *worker, args [][]byte, p any) resp.Next {

@@ -31,6 +31,7 @@ type subscriber struct {
 	monitor bool // in broker.monitors
 	posted  bool // wake is on its way
 	gone    bool
+	moved   int   // of what drain put into the output, at most this may be there still
 	since   int64 // Monotonic() when the soft limit was passed, 0: it is not
 }
 
@@ -173,6 +174,22 @@ func (s *subscriber) pending() int {
 // push appends m to the outbox. Any goroutine calls it, under the lock of m.
 func (s *subscriber) push(m *message) {
 	s.mu.Lock()
+	s.append(m)
+}
+
+// invalidate is push for a message of tracking, which RESP2 has a form for only
+// if it was redirected to a subscriber.
+func (s *subscriber) invalidate(m *message, redirected bool) {
+	s.mu.Lock()
+	if s.proto == 2 && !(redirected && s.total() > 0) {
+		s.mu.Unlock()
+		return
+	}
+	s.append(m)
+}
+
+// append is push with s.mu held, which it releases.
+func (s *subscriber) append(m *message) {
 	if s.gone {
 		s.mu.Unlock()
 		return
@@ -206,6 +223,9 @@ func (s *subscriber) drain(out *resp.Reply, muted bool) {
 		return
 	}
 	n := len(box.bytes) + out.Len()
+	if s.moved = len(box.bytes) + min(s.moved, out.Len()); !s.monitor && s.total() == 0 {
+		n = s.moved // the rest is replies, which have a limit of their own
+	}
 	if !s.over(n) {
 		s.settle(n)
 	} else if !s.gone {
