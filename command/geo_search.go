@@ -70,22 +70,18 @@ func geoStoreKeys(options int) []KeySpec {
 	}
 }
 
-// geoKeys finds the keys of GEORADIUS and GEORADIUSBYMEMBER: of several STORE
-// and STOREDIST the last one counts.
+// geoKeys finds the keys of GEORADIUS and GEORADIUSBYMEMBER: those behind every
+// STORE and STOREDIST, of which the last one counts.
 func geoKeys(args [][]byte, dst []KeyAt) ([]KeyAt, bool) {
 	if len(args) < 2 {
 		return dst, false
 	}
 	dst = append(dst, KeyAt{1, RO | Access})
-	stored := 0
 	for i := 5; i < len(args)-1; i++ {
 		if resp.EqualFold(args[i], "STORE") || resp.EqualFold(args[i], "STOREDIST") {
 			i++
-			stored = i
+			dst = append(dst, KeyAt{i, OW | Update})
 		}
-	}
-	if stored > 0 {
-		dst = append(dst, KeyAt{stored, OW | Update})
 	}
 	return dst, true
 }

@@ -50,6 +50,8 @@ var (
 	idPool      = []string{"0-1", "1-1", "1-2", "2-0", "5-3", "5", "7", "5-*", "9-*", "0-0", "0", "18446744073709551615-18446744073709551615", "18446744073709551615-*", "100-1", "1000", "abc", "1-", "-1", "1-1-1", "01-1"}
 	rangePool   = []string{"-", "+", "(1-1", "(5", "(-", "(+", "0", "5-3", "18446744073709551615"}
 	fieldPool   = []string{"f1", "f2", "type", ""}
+	degreePool  = []string{"0", "13.361389", "38.115556", "15.087269", "37.502669", "-85.05112878", "85.05112878", "-179.9", "180", "89", "-60.5", "1e-9", "-0", "abc", "66.6", "80.5"}
+	lengthPool  = []string{"0", "1", "100", "250.5", "5000", "20000", "1e9", "1e300", "inf", "-1", "abc", "5e-324", "30", "800"}
 	channelPool = []string{"ch1", "ch2", "news.a", ""}
 	// Expiry far away, long past, or refused: a near one would fire at different moments.
 	expirePool = []string{"100000", "200000000", "0", "-1", "-100000", "9223372036854775807", "-9223372036854775808", "9223372036854775", "9223370000000000", "99999999999999999999"}
@@ -169,7 +171,7 @@ func (g *generator) leaf(a argument) string {
 		return pick(g, expirePool)
 	case "timeout":
 		return pick(g, []string{"0.001", "0.002", "0.003", "-1", "abc", "nan"})
-	case "id", "threshold", "last-id", "entries-added", "max-deleted-id", "lastid":
+	case "id", "ID", "threshold", "last-id", "entries-added", "max-deleted-id", "lastid":
 		return pick(g, idPool)
 	case "start", "end", "stop":
 		if a.kind != "integer" {
@@ -177,8 +179,16 @@ func (g *generator) leaf(a argument) string {
 		}
 	case "offset":
 		return pick(g, []string{"0", "1", "5", "20", "300", "-1", "536870912", "9223372036854775807", "abc", "-9223372036854775808"})
+	case "longitude", "latitude":
+		return pick(g, degreePool)
+	case "radius", "width", "height":
+		return pick(g, lengthPool)
+	case "encoding":
+		return pick(g, []string{"u8", "i8", "u1", "i1", "u63", "i64", "i5", "u13", "u64", "i65", "u0", "x8", ""})
 	case "field":
 		return pick(g, fieldPool)
+	case "group", "consumer":
+		return pick(g, []string{"g", "g", "g", "h"})
 	case "channel", "shardchannel":
 		return pick(g, channelPool)
 	case "index", "db", "index1", "index2", "destination-db":

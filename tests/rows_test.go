@@ -36,17 +36,24 @@ var ownCommands = map[string]string{
 // rowDiffers says why a row's fact is not the published one. A line that no
 // longer differs fails the test.
 var rowDiffers = map[string]string{
-	"multi flags":               "no_multi is newer than Redis 7.0; MULTI in MULTI has its own error",
-	"watch flags":               "no_multi is newer than Redis 7.0; WATCH in MULTI has its own error",
-	"client|kill arguments":     "the alternatives are repeated, not optional one by one; the type \"primary\" is Valkey's own word",
-	"client|list arguments":     "tokens are written in capitals",
-	"client|setinfo arguments":  "tokens are written in capitals",
-	"shutdown arguments":        "what cannot be given together is not said, as in Redis 7.0",
-	"bitcount arguments":        "an end is optional in Valkey alone",
-	"bitop arguments":           "DIFF, DIFF1, ANDOR and ONE are those of Redis 8.2",
-	"debug arguments":           "Valkey publishes none",
-	"cluster|keyslot arguments": "the key's name is not a key that the server would have",
-	"cluster|setslot arguments": "TIMEOUT is Valkey's own",
+	"multi flags":                    "no_multi is newer than Redis 7.0; MULTI in MULTI has its own error",
+	"watch flags":                    "no_multi is newer than Redis 7.0; WATCH in MULTI has its own error",
+	"client|kill arguments":          "the alternatives are repeated, not optional one by one; the type \"primary\" is Valkey's own word",
+	"client|list arguments":          "tokens are written in capitals",
+	"client|setinfo arguments":       "tokens are written in capitals",
+	"shutdown arguments":             "what cannot be given together is not said, as in Redis 7.0",
+	"bitcount arguments":             "an end is optional in Valkey alone",
+	"bitop arguments":                "DIFF, DIFF1, ANDOR and ONE are those of Redis 8.2",
+	"geodist arguments":              "tokens are written in capitals",
+	"geosearch arguments":            "tokens are written in capitals",
+	"geosearchstore arguments":       "tokens are written in capitals",
+	"georadius arguments":            "tokens are written in capitals",
+	"georadius_ro arguments":         "tokens are written in capitals",
+	"georadiusbymember arguments":    "tokens are written in capitals",
+	"georadiusbymember_ro arguments": "tokens are written in capitals",
+	"debug arguments":                "Valkey publishes none",
+	"cluster|keyslot arguments":      "the key's name is not a key that the server would have",
+	"cluster|setslot arguments":      "TIMEOUT is Valkey's own",
 }
 
 // TestRowsAgreeWithPublishedFacts compares every row with what Valkey publishes.
