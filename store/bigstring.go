@@ -57,3 +57,7 @@ func (s *bigString) resize(n int) {
 // suits reports whether n bytes should stand in the region: they fit and leave
 // no more than a third of it idle.
 func (s *bigString) suits(n int) bool { return n <= s.mem.n && n >= s.mem.n-s.mem.n/3 }
+
+func (s *bigString) heapBytes() int64 { return int64(unsafe.Sizeof(*s)) }
+
+func (s *bigString) release() { s.mem.release() }

@@ -155,6 +155,7 @@ type record struct {
 	object Object
 	key    []byte
 	bytes  int64  // as last taken into the accounts
+	heap   int64  // the part of bytes on the Go heap
 	alarm  uint32 // place in the heap of timed values + 1; 0 = not there
 }
 
@@ -196,10 +197,22 @@ func (t *records) remove(n uint32) {
 }
 
 func (r *record) release() {
-	if big, ok := r.object.(*bigString); ok {
-		big.mem.release()
+	if r.object != nil {
+		release(r.object)
 	}
 	*r = record{}
+}
+
+// weight returns what a record holds: bytes in all, and of them on the Go heap.
+func (r *record) weight() (bytes, heap int64) {
+	if r.object == nil {
+		return int64(len(r.key)), int64(len(r.key))
+	}
+	bytes = r.object.Bytes()
+	if o, ok := r.object.(offHeap); ok {
+		return bytes, o.heapBytes()
+	}
+	return bytes, bytes
 }
 
 // dropAll releases at most n segments and reports whether any are left.

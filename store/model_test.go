@@ -354,8 +354,8 @@ func (c *contents) checkInvariants(t *testing.T) {
 				if o := c.records.at(n).object; o != nil && o.Bytes() != c.records.at(n).bytes {
 					t.Fatalf("object of %d bytes counted as %d", o.Bytes(), c.records.at(n).bytes)
 				}
-				if _, ok := c.records.at(n).object.(*bigString); ok {
-					onHeap -= held - recordBytes
+				if o, ok := c.records.at(n).object.(offHeap); ok {
+					onHeap -= o.Bytes() - o.heapBytes()
 				}
 				objects += held
 				kinds[e.kind()] += held

@@ -220,6 +220,10 @@ func (tx *Tx) encoding(s slot, objectLen int) (name string, n int) {
 		l := List{tx: tx}
 		l.open(s)
 		return l.Encoding(defaultListLimit), l.Len()
+	case KindSet:
+		set := Set{tx: tx}
+		set.open(s)
+		return set.Encoding(), set.Len()
 	case KindHash:
 		h := Hash{tx: tx}
 		h.open(s)

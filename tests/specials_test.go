@@ -99,15 +99,19 @@ const (
 // specialHandling is built by a function, as generators appear in it.
 func specialHandling() map[string]special {
 	return map[string]special{
-		"flushall":  {why: "would leave nothing to compare", weight: rarely},
-		"flushdb":   {why: "would leave nothing to compare", weight: rarely},
-		"swapdb":    {why: "hides the keys in use", weight: rarely},
-		"select":    {why: "hides the keys in use; each batch ends with SELECT 0", weight: rarely},
-		"keys":      {why: "order is the hash table's", compare: asSet},
-		"scan":      {why: "cursors are the server's own; contents are compared by whole scans", compare: compareScan, args: scanArgs},
-		"randomkey": {why: "random", compare: byKind},
-		"ttl":       {why: "time passes", compare: within(2)},
-		"expire":    {why: "GT and LT compare with a time set by another clock", compare: unlessCompared}, "pexpire": {why: "as expire", compare: unlessCompared},
+		"flushall":   {why: "would leave nothing to compare", weight: rarely},
+		"flushdb":    {why: "would leave nothing to compare", weight: rarely},
+		"swapdb":     {why: "hides the keys in use", weight: rarely},
+		"select":     {why: "hides the keys in use; each batch ends with SELECT 0", weight: rarely},
+		"keys":       {why: "order is the hash table's", compare: asSet},
+		"scan":       {why: "cursors are the server's own; contents are compared by whole scans", compare: compareScan, args: scanArgs},
+		"randomkey":  {why: "random", compare: byKind},
+		"spop":       {why: "which members go is random, unless all go", args: popAll, compare: asSet},
+		"hscan":      {why: "as sscan; NOVALUES is newer than 7.0", compare: compareMemberScan, args: valueScanArgs},
+		"hrandfield": {why: "random; billions of fields would stall the reference", args: fewRandom, compare: byShape},
+		"sscan":      {why: "cursors are the server's own; contents are compared by whole scans", compare: compareMemberScan, args: memberScanArgs},
+		"ttl":        {why: "time passes", compare: within(2)},
+		"expire":     {why: "GT and LT compare with a time set by another clock", compare: unlessCompared}, "pexpire": {why: "as expire", compare: unlessCompared},
 		"pttl":       {why: "time passes", compare: within(2000)},
 		"expiretime": {why: "relative expiry starts at each server's now", compare: within(2)}, "pexpiretime": {why: "as expiretime", compare: within(2000)},
 		"dbsize":          {why: "counts keys past their time until they are found", compare: byShape},
@@ -115,7 +119,7 @@ func specialHandling() map[string]special {
 		"object|idletime": {why: "small integers are shared in Redis, and their access time with them", compare: byShape},
 		"object|freq":     {why: "needs an LFU policy; the error is the same", compare: byShape},
 		"object|refcount": {why: "small integers are shared in Redis", compare: byShape},
-		"object|encoding": {why: "short lists are listpacks since 7.2", compare: compareEncoding},
+		"object|encoding": {why: "short lists and sets are listpacks since 7.2", compare: compareEncoding},
 		"memory|usage":    {why: "another memory layout", compare: byShape},
 		"memory|stats":    {why: "another memory layout", compare: byKind}, "memory|doctor": {why: "as memory|stats", compare: byKind},
 		"memory|malloc-stats": {why: "another allocator", compare: byKind},
@@ -174,8 +178,16 @@ func specialHandling() map[string]special {
 		"blpop":                   {why: "must not wait for ever", args: timeoutLast},
 		"brpop":                   {why: "must not wait for ever", args: timeoutLast},
 		"xadd":                    {why: "* makes IDs of each server's clock: see the scripts", args: noClockID},
+		"xtrim":                   {why: "what becomes of groups is newer than 7.0", args: noRefs},
 		"xread":                   {why: "must not wait for ever", args: shortBlock},
+		"xreadgroup":              {why: "must not wait for ever; CLAIM is newer than 7.0", args: freshIDs, compare: exact},
+		"xclaim":                  {why: "time passes", args: noIdle, compare: exact},
+		"xautoclaim":              {why: "time passes", args: noIdle, compare: exact},
+		"xpending":                {why: "idle times pass", args: noIdle, compare: comparePending},
+		"xgroup|createconsumer":   {why: "7.2 creates consumers that read or claim nothing", compare: byShape},
 		"xinfo|stream":            {why: "radix tree numbers are Redis' own", compare: compareStreamInfo},
+		"xinfo|groups":            {why: "7.2 creates consumers that read or claim nothing, and counts better around deleted entries", compare: compareGroups},
+		"xinfo|consumers":         {why: "as xinfo|groups; times pass", compare: compareConsumers},
 		"module|list":             {why: "harmless"},
 		"cl.throttle":             {why: "not in a Redis without modules: must change nothing", args: fixedArgs("", "s x 1 1", "l 1 0 1", "s 5 1 10 0", "nosuch 1 1 1 0", "n 1 1 9223372036854775807")},
 	}
@@ -218,8 +230,51 @@ func scanArgs(g *generator, s *subject, args []string) []string {
 	return args
 }
 
+// popAll makes a member or two that are drawn by chance all that there are.
+func popAll(g *generator, _ *subject, args []string) []string {
+	switch {
+	case len(args) < 2:
+	case len(args) == 2 || !g.chance(20):
+		return append(args[:2:2], pick(g, []string{"100000", "9223372036854775807", "0", "-1"}))
+	case args[2] > "0" && args[2] <= "9999":
+		args[2] = "100000"
+	}
+	return args
+}
+
+// compareMemberScan is compareScan for commands whose cursor is behind a key.
+func compareMemberScan(args []string, ours, theirs value) string {
+	if len(args) > 2 {
+		return compareScan(args[1:], ours, theirs)
+	}
+	return exact(args, ours, theirs)
+}
+
+func memberScanArgs(g *generator, s *subject, args []string) []string {
+	if len(args) > 2 && g.chance(70) {
+		args[2] = "0"
+		return append(args, "COUNT", "100000")
+	}
+	return args
+}
+
+// valueScanArgs is memberScanArgs without NOVALUES.
+func valueScanArgs(g *generator, s *subject, args []string) []string {
+	return memberScanArgs(g, s, slices.DeleteFunc(args, func(a string) bool { return strings.EqualFold(a, "NOVALUES") }))
+}
+
+// fewRandom takes back a count that asks for more than a server can say.
+func fewRandom(_ *generator, _ *subject, args []string) []string {
+	if len(args) > 2 {
+		if n, err := strconv.ParseInt(args[2], 10, 64); err == nil && n < -10_000 && n > math.MinInt64/2 {
+			args[2] = "-7"
+		}
+	}
+	return args
+}
+
 func compareEncoding(args []string, ours, theirs value) string {
-	if ours.kind == '$' && theirs.text == "quicklist" && ours.text == "listpack" {
+	if ours.kind == '$' && ours.text == "listpack" && (theirs.text == "quicklist" || theirs.text == "hashtable") {
 		return ""
 	}
 	return exact(args, ours, theirs)
@@ -245,13 +300,120 @@ func compareStreamInfo(args []string, ours, theirs value) string {
 	strip := func(v value) value {
 		v.items = slices.Clone(v.items)
 		for i := 0; i+1 < len(v.items); i += 2 {
-			if streamInfoOwn[v.items[i].text] {
+			switch name := v.items[i].text; {
+			case streamInfoOwn[name]:
 				v.items[i+1] = value{kind: ':', text: "0"}
+			case name == "groups" && v.items[i+1].kind == '*':
+				v.items[i+1] = stripGroups(v.items[i+1])
 			}
 		}
 		return v
 	}
 	return exact(args, strip(ours), strip(theirs))
+}
+
+// compareGroups leaves out what 7.2 changed.
+func compareGroups(args []string, ours, theirs value) string {
+	return exact(args, stripGroups(ours), stripGroups(theirs))
+}
+
+// stripGroups takes out what 7.2 counts otherwise, and times.
+func stripGroups(groups value) value {
+	return stripPairs(groups, func(name string, v value) value {
+		switch {
+		case name == "lag", name == "entries-read", name == "consumers" && v.kind == ':':
+			return value{kind: ':'}
+		case name == "pending" && v.kind == '*':
+			return stripTimes(v)
+		case name == "consumers":
+			return stripConsumers(v)
+		}
+		return v
+	})
+}
+
+func compareConsumers(args []string, ours, theirs value) string {
+	return exact(args, stripConsumers(ours), stripConsumers(theirs))
+}
+
+// stripConsumers takes out times, and consumers for which nothing is pending.
+func stripConsumers(v value) value {
+	v = stripPairs(v, func(name string, v value) value {
+		switch name {
+		case "idle", "inactive", "seen-time", "active-time":
+			return value{}
+		case "pending":
+			return stripTimes(v)
+		}
+		return v
+	})
+	v.items = slices.DeleteFunc(v.items, func(c value) bool {
+		for i := 0; i+1 < len(c.items); i += 2 {
+			n := c.items[i+1]
+			if c.items[i].text == "pending" && (n.kind == ':' && n.text == "0" || n.kind == '*' && len(n.items) == 0) {
+				return true
+			}
+		}
+		return false
+	})
+	return v
+}
+
+// stripPairs rewrites the values of maps in an array; zero ones go.
+func stripPairs(list value, rewrite func(name string, v value) value) value {
+	list.items = slices.Clone(list.items)
+	for k, item := range list.items {
+		var pairs []value
+		for i := 0; i+1 < len(item.items); i += 2 {
+			if v := rewrite(item.items[i].text, item.items[i+1]); v.kind != 0 {
+				pairs = append(pairs, item.items[i], v)
+			}
+		}
+		list.items[k].items = pairs
+	}
+	return list
+}
+
+// stripTimes takes the time out of pending entries: the last but one of each.
+func stripTimes(list value) value {
+	list.items = slices.Clone(list.items)
+	for k, item := range list.items {
+		if n := len(item.items); n >= 3 {
+			list.items[k].items = append(slices.Clone(item.items[:n-2]), item.items[n-1])
+		}
+	}
+	return list
+}
+
+func comparePending(args []string, ours, theirs value) string {
+	if len(args) > 3 {
+		ours, theirs = stripTimes(ours), stripTimes(theirs)
+	}
+	return exact(args, ours, theirs)
+}
+
+// noIdle replaces times that some entries could pass on one server alone.
+func noIdle(g *generator, _ *subject, args []string) []string {
+	if len(args) > 4 && (strings.EqualFold(args[3], "IDLE") || !strings.EqualFold(args[0], "XPENDING")) {
+		args[4] = pick(g, []string{"0", "0", "0", "0", "0", "0", "0", "-1", "100000000", "9223372036854775807", "-9223372036854775808", "abc", "", "+1", "9223372036854775808"})
+	}
+	if strings.EqualFold(args[0], "XCLAIM") && len(args) > 5 && g.chance(50) {
+		args = append(args[:5:5], pick(g, []string{"0-1", "1-1", "1-2", "2-0", "5-3"}), pick(g, []string{"5-0", "1-1", "7"}), pick(g, []string{"FORCE", "JUSTID", "LASTID"}))
+	}
+	for i := 5; i < len(args)-1; i++ { // what idle time is set decides over later claims
+		if strings.EqualFold(args[i], "IDLE") || strings.EqualFold(args[i], "TIME") {
+			args[i+1] = pick(g, []string{"0", "-1", "abc", "1", "9223372036854775807", "9223372036854775808"})
+		}
+	}
+	return args
+}
+
+// noRefs takes out KEEPREF, DELREF and ACKED of Redis 8.2.
+func noRefs(_ *generator, _ *subject, args []string) []string {
+	return slices.DeleteFunc(args, func(a string) bool {
+		a = strings.ToUpper(a)
+		return a == "KEEPREF" || a == "DELREF" || a == "ACKED"
+	})
 }
 
 // unlessCompared is exact but for GT and LT: whether the same relative expiry,
@@ -291,7 +453,8 @@ func timeoutLast(g *generator, s *subject, args []string) []string {
 	return args
 }
 
-func noClockID(g *generator, _ *subject, args []string) []string {
+func noClockID(g *generator, s *subject, args []string) []string {
+	args = noRefs(g, s, args)
 	for i := 2; i < len(args); i++ {
 		if args[i] == "*" {
 			args[i] = pick(g, idPool)
@@ -300,11 +463,26 @@ func noClockID(g *generator, _ *subject, args []string) []string {
 	return args
 }
 
+// freshIDs asks for entries that nobody has read, more often than not.
+func freshIDs(g *generator, s *subject, args []string) []string {
+	args = shortBlock(g, s, args)
+	at := slices.IndexFunc(args, func(a string) bool { return strings.EqualFold(a, "STREAMS") })
+	for i := at + 1 + (len(args)-at)/2; at > 0 && i < len(args); i++ {
+		if g.chance(70) {
+			args[i] = ">"
+		}
+	}
+	return args
+}
+
 // shortBlock makes BLOCK a few milliseconds or an error.
 func shortBlock(g *generator, _ *subject, args []string) []string {
-	for i := range args[:len(args)-1] {
-		if strings.EqualFold(args[i], "BLOCK") {
+	for i := len(args) - 2; i > 0; i-- {
+		switch {
+		case strings.EqualFold(args[i], "BLOCK"):
 			args[i+1] = pick(g, []string{"1", "2", "-1", "abc"})
+		case strings.EqualFold(args[i], "CLAIM"):
+			args = slices.Delete(args, i, i+2)
 		}
 	}
 	return args
