@@ -31,6 +31,18 @@ var ownCommands = map[string]string{
 	"client|traceparent": "Synap's own: the cause of the next command",
 	"cl.throttle":        "redis-cell's, a module of Redis",
 	"client|no-touch":    "Redis 7.2",
+	"hexpire":            "Redis 7.4",
+	"hpexpire":           "Redis 7.4",
+	"hexpireat":          "Redis 7.4",
+	"hpexpireat":         "Redis 7.4",
+	"httl":               "Redis 7.4",
+	"hpttl":              "Redis 7.4",
+	"hexpiretime":        "Redis 7.4",
+	"hpexpiretime":       "Redis 7.4",
+	"hpersist":           "Redis 7.4",
+	"hgetdel":            "Redis 8.0",
+	"hgetex":             "Redis 8.0",
+	"hsetex":             "Redis 8.0",
 }
 
 // rowDiffers says why a row's fact is not the published one. A line that no
@@ -51,6 +63,7 @@ var rowDiffers = map[string]string{
 	"georadius_ro arguments":         "tokens are written in capitals",
 	"georadiusbymember arguments":    "tokens are written in capitals",
 	"georadiusbymember_ro arguments": "tokens are written in capitals",
+	"hscan arguments":                "NOVALUES is Redis 7.4",
 	"debug arguments":                "Valkey publishes none",
 	"cluster|keyslot arguments":      "the key's name is not a key that the server would have",
 	"cluster|setslot arguments":      "TIMEOUT is Valkey's own",
