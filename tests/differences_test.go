@@ -45,15 +45,13 @@ func newerThanReference(args []string, ours, theirs value) bool {
 	if strings.EqualFold(args[0], "XSETID") && strings.HasSuffix(ours.text, "smaller than current max_deleted_entry_id") {
 		return true // 7.2 looks at what was deleted
 	}
-	if name := strings.ToUpper(args[0]); (name == "BITCOUNT" || name == "BITPOS") && ours.isError() && theirs.kind == ':' {
-		return true // 7.2 reads the arguments also where there is no key
+	if name := strings.ToUpper(args[0]); (name == "BITCOUNT" || name == "BITPOS") && ours.isError() && (theirs.kind == ':' || strings.HasPrefix(theirs.text, "WRONGTYPE")) {
+		return true // 7.2 reads the arguments before it looks at the key
 	}
 	if !theirs.isError() {
 		return false
 	}
 	switch {
-	case strings.EqualFold(args[0], "BITOP"): // the operations of 8.2
-		return theirs.text == "ERR syntax error" && (!ours.isError() || strings.HasSuffix(ours.text, "at least two source keys.") || strings.HasPrefix(ours.text, "WRONGTYPE"))
 	case strings.HasPrefix(theirs.text, "ERR unknown command"), strings.HasPrefix(theirs.text, "ERR unknown subcommand"):
 		return !strings.HasPrefix(ours.text, "ERR unknown command") // the row is there, so its name is known
 	case strings.EqualFold(args[0], "COMMAND"):

@@ -177,6 +177,7 @@ func specialHandling() map[string]special {
 		"debug":                   {why: "only what neither stops nor fills the server", args: debugArgs, compare: byKind, weight: rarely},
 		"blpop":                   {why: "must not wait for ever", args: timeoutLast},
 		"brpop":                   {why: "must not wait for ever", args: timeoutLast},
+		"bitop":                   {why: "operations newer than 7.0 would change the data here alone", args: oldBitop},
 		"xadd":                    {why: "* makes IDs of each server's clock: see the scripts", args: noClockID},
 		"xtrim":                   {why: "what becomes of groups is newer than 7.0", args: noRefs},
 		"xread":                   {why: "must not wait for ever", args: shortBlock},
@@ -450,6 +451,13 @@ func timeoutLast(g *generator, s *subject, args []string) []string {
 		return args
 	}
 	args[len(args)-1] = pick(g, []string{"0.001", "0.002", "-1", "abc", "nan", "", "-0.1", "0.0015"})
+	return args
+}
+
+func oldBitop(g *generator, _ *subject, args []string) []string {
+	if len(args) > 1 {
+		args[1] = pick(g, []string{"AND", "OR", "XOR", "NOT", "not", "NAND", ""})
+	}
 	return args
 }
 
