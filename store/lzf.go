@@ -62,7 +62,10 @@ func (z *lzf) compress(dst, src []byte, most int) (out []byte, ok bool) {
 		n := min(lzfLiterals, len(src)-from)
 		dst, from = appendLiterals(dst, src[from:from+n]), from+n
 	}
-	return dst, len(dst)-start <= most
+	if len(dst)-start > most {
+		return dst[:start], false
+	}
+	return dst, true
 }
 
 func appendLiterals(dst, text []byte) []byte {

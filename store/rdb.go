@@ -31,6 +31,7 @@ const (
 	rdbStream3          = 21 // with consumers' times of activity
 	rdbHashMetadata     = 24 // with times of expiry
 	rdbHashListpackEx   = 25
+	rdbQueue            = 127 // ours
 	rdbVersionWritten   = 10 // Redis 7.0
 	rdbVersionWrittenEx = 12 // Redis 7.4, for what only it knows
 	rdbVersionRead      = 12
@@ -72,7 +73,7 @@ func (tx *Tx) Dump(key, dst []byte) ([]byte, bool) {
 	start := len(dst)
 	version := uint16(rdbVersionWritten)
 	kind := w.typeOf(s)
-	if kind > rdbStream2 {
+	if kind == rdbHashMetadata || kind == rdbHashListpackEx {
 		version = rdbVersionWrittenEx
 	}
 	w.byte(kind)
@@ -109,6 +110,8 @@ func (w *rdbWriter) typeOf(s slot) byte {
 		return rdbZSetListpack
 	case KindStream:
 		return rdbStream2
+	case KindQueue:
+		return rdbQueue
 	}
 	return rdbString
 }
@@ -128,6 +131,8 @@ func (w *rdbWriter) value(kind byte, s slot) {
 		w.zset(kind, s)
 	case rdbStream2:
 		w.stream(w.tx.object(s).(*Stream))
+	case rdbQueue:
+		w.text(w.tx.object(s).(*Queue).appendTo(nil))
 	}
 }
 

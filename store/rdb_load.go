@@ -113,6 +113,10 @@ func (r *rdbReader) value(kind byte) value {
 		return r.zset(kind)
 	case rdbStream, rdbStream2, rdbStream3:
 		return value{kind: KindStream, object: r.stream(kind)}
+	case rdbQueue:
+		if q, err := loadQueue(r.tx.store, r.text()); err == nil {
+			return value{kind: KindQueue, object: q}
+		}
 	}
 	r.bad = true
 	return value{}
