@@ -58,14 +58,11 @@ func xreadgroupKeys(args [][]byte, dst []KeyAt) ([]KeyAt, bool) {
 			i += 2
 		case resp.EqualFold(args[i], "NOACK"):
 		case resp.EqualFold(args[i], "STREAMS"):
-			n := len(args) - i - 1
-			if n == 0 || n%2 == 1 {
-				return dst, false
-			}
-			for k := range n / 2 {
+			n := (len(args) - i - 1) / 2
+			for k := range n {
 				dst = append(dst, KeyAt{i + 1 + k, RO | Access})
 			}
-			return dst, true
+			return dst, n > 0
 		default:
 			return dst, false
 		}

@@ -117,19 +117,21 @@ func (g *Group) Advance(id ID) {
 }
 
 // Lag returns how many entries the group has yet to read; false if that is not
-// known.
+// known (as Redis 7.2.7 computes it).
 func (g *Group) Lag() (n int64, ok bool) {
 	s := g.stream
-	read := g.read
 	switch {
-	case s.added == 0:
+	case s.length == 0:
 		return 0, true
-	case read < 0 || s.holesFrom(g.last):
-		if read = s.countTo(g.last); read < 0 {
-			return 0, false
-		}
+	case g.last.Less(s.FirstID()) && s.maxDeleted.Less(s.FirstID()):
+		return int64(s.length), true
+	case g.read >= 0 && !s.holesFrom(g.last):
+		return int64(s.added) - g.read, true
 	}
-	return int64(s.added) - read, true
+	if read := s.countTo(g.last); read >= 0 {
+		return int64(s.added) - read, true
+	}
+	return 0, false
 }
 
 // holesFrom reports whether an entry behind id may have been deleted from
