@@ -1,8 +1,6 @@
 package command
 
 import (
-	"math"
-
 	"synap/resp"
 	"synap/store"
 )
@@ -87,6 +85,11 @@ func restore(c *Ctx) {
 	if err == nil {
 		err = store.CheckPayload(payload)
 	}
+	if o.ExpireAt > 0 && !o.absolute {
+		if o.ExpireAt += c.Tx.Now; o.ExpireAt < 0 && err == nil {
+			err = resp.InvalidExpire(c.Row.Name)
+		}
+	}
 	if err != nil {
 		c.Fail(err)
 		return
@@ -105,18 +108,12 @@ func restore(c *Ctx) {
 	}
 }
 
-// parseTime reads the time to live, which 0 leaves out.
+// parseTime reads the time to live; 0 is for ever.
 func (o *restoreOptions) parseTime(c *Ctx) error {
 	a := resp.NewArgs(c.Args[2:3])
 	o.ExpireAt = a.Int()
 	if o.ExpireAt < 0 {
 		a.Fail(resp.ErrRestoreTTL)
-	}
-	if o.ExpireAt > 0 && !o.absolute {
-		if o.ExpireAt > math.MaxInt64-c.Tx.Now {
-			a.Fail(resp.InvalidExpire(c.Row.Name))
-		}
-		o.ExpireAt += c.Tx.Now
 	}
 	return a.Err()
 }

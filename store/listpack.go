@@ -49,12 +49,12 @@ func (r *listpackReader) left() bool { return len(r.rest) > 0 && !r.bad }
 func (r *listpackReader) next() element {
 	if !r.left() {
 		r.bad = true
-		return element{number: true}
+		return packInt(0)
 	}
 	size, ok := checkedSpan(r.rest)
 	if !ok {
 		r.bad = true
-		return element{number: true}
+		return packInt(0)
 	}
 	e := packInt(0)
 	if isText(r.rest[0]) {
