@@ -5,7 +5,7 @@ ARGS  ?=
 # Where test-deps puts a newer Node than the system's.
 export PATH := $(CURDIR)/.node/node_modules/.bin:$(PATH)
 
-.PHONY: help run build test test-deps test-all bench bench-quick loadtest fuzz lint docs vuln pgo clean
+.PHONY: help run build test test-deps test-all bench bench-quick bench-cost loadtest fuzz lint docs vuln pgo clean
 .DEFAULT_GOAL := help
 
 help: ## this list
@@ -31,6 +31,9 @@ bench: build ## the whole table of speeds against redis-server
 
 bench-quick: build ## the rows that every change must keep, under two minutes a door
 	@$(GO) run ./bench
+
+bench-cost: ## what metrics and limiter cost a command, in process, over ten alternating runs
+	@$(GO) run ./bench -costs
 
 loadtest: build ## a mixed load, then every counter against what it did: make loadtest DURATION=10s
 	@$(GO) run ./bench/loadtest -duration $(or $(DURATION),1m)

@@ -5,6 +5,7 @@
 //
 //	go run ./bench            the rows that every change must keep, per door
 //	go run ./bench -full      the whole table
+//	go run ./bench -costs     what metrics and limiter cost a command, in process
 package main
 
 import (
@@ -20,7 +21,7 @@ import (
 
 type options struct {
 	synap, redis, doors string
-	full                bool
+	full, costs         bool
 	pairs               int
 	only                string
 }
@@ -31,6 +32,7 @@ func main() {
 	flag.StringVar(&o.redis, "redis", "redis-server", "the server compared with")
 	flag.StringVar(&o.doors, "doors", "loop,redcon", "network doors to measure")
 	flag.BoolVar(&o.full, "full", false, "the whole table")
+	flag.BoolVar(&o.costs, "costs", false, "only the cost of metrics and limiter")
 	flag.IntVar(&o.pairs, "pairs", 5, "pairs of runs per row")
 	flag.StringVar(&o.only, "only", "", "only rows whose name contains this")
 	flag.Parse()
@@ -41,6 +43,10 @@ func main() {
 }
 
 func run(o options) error {
+	if o.costs {
+		_, err := costTable()
+		return err
+	}
 	for _, program := range []string{o.synap, o.redis, "redis-benchmark"} {
 		if _, err := exec.LookPath(program); err != nil {
 			return err
@@ -60,15 +66,34 @@ func run(o options) error {
 		below += n
 		fmt.Printf("\n(door %s: %.0f s)\n", door, time.Since(start).Seconds())
 	}
+	if o.only == "" {
+		n, err := costTable()
+		if err != nil {
+			return err
+		}
+		below += n
+	}
 	if below > 0 {
 		fmt.Printf("\n%d rows are below their bar\n", below)
 	}
 	return nil
 }
 
+// costTable prints what does not depend on a door.
+func costTable() (below int, err error) {
+	fmt.Print("\n## in process, median of ten alternating runs\n\n", header)
+	rows, err := costs()
+	for _, r := range rows {
+		below += r.print()
+	}
+	return below, err
+}
+
+const header = "| workload | Synap | Redis | ratio | bar | CPU a request | |\n|---|---|---|---|---|---|---|\n"
+
 // table prints all rows of one door and returns how many are below their bar.
 func table(o options, door string) (below int, err error) {
-	fmt.Printf("\n## door %s\n\n| workload | Synap | Redis | ratio | bar | CPU a request | |\n|---|---|---|---|---|---|---|\n", door)
+	fmt.Printf("\n## door %s\n\n%s", door, header)
 	speed := quickLoads
 	if o.full {
 		speed = fullLoads
@@ -93,34 +118,52 @@ func table(o options, door string) (below int, err error) {
 		}
 		below += r.print()
 	}
-	rest := []func(options, string) (row, error){keyMemory, idleConnections}
-	if o.full {
-		rest = append(rest, listMemory, streamMemory, publishing, tailLatency)
-	}
-	for _, f := range rest {
-		if o.only != "" {
-			break
+	for _, m := range otherRows(o.full) {
+		if !strings.Contains(m.name, o.only) {
+			continue
 		}
-		r, err := f(o, door)
+		r, err := m.run(o, door)
 		if err != nil {
-			return below, err
+			return below, fmt.Errorf("%s: %w", m.name, err)
 		}
 		below += r.print()
 	}
 	return below, nil
 }
 
-// row is one line of the table. A ratio is Synap's figure by Redis'.
+// otherRow measures something that is no load of redis-benchmark.
+type otherRow struct {
+	name string // for -only
+	run  func(options, string) (row, error)
+}
+
+func otherRows(full bool) []otherRow {
+	rows := []otherRow{
+		{"memory a key", keyMemory}, {"memory an idle connection", idleConnections}, {"marking", marking}, {"scrape", scraping},
+	}
+	if full {
+		rows = append(rows, otherRow{"memory a list", listMemory}, otherRow{"memory a stream entry", streamMemory},
+			otherRow{"PUBLISH", publishing}, otherRow{"p99.9", tailLatency})
+	}
+	return rows
+}
+
+// row is one line of the table. A ratio is Synap's figure by Redis', and what the
+// bar is about; a row about Synap alone has a bar for its figure.
 type row struct {
 	name         string
 	ours, theirs float64
 	unit         string
 	bar          float64
 	atMost       bool // the bar is an upper one
+	alone        bool
 	cpu          string
 }
 
 func (r row) print() (below int) {
+	if r.alone {
+		return r.printAlone()
+	}
 	ratio := r.ours / r.theirs
 	mark, sign := "", "≥"
 	if r.atMost {
@@ -134,6 +177,15 @@ func (r row) print() (below int) {
 		bar = fmt.Sprintf("%s %.2f", sign, r.bar)
 	}
 	fmt.Printf("| %s | %s | %s | %.2f | %s | %s | %s |\n", r.name, figure(r.ours, r.unit), figure(r.theirs, r.unit), ratio, bar, r.cpu, mark)
+	return below
+}
+
+func (r row) printAlone() (below int) {
+	mark := ""
+	if r.ours > r.bar {
+		mark, below = "**above**", 1
+	}
+	fmt.Printf("| %s | %.2f %s | – | – | ≤ %g %s | %s | %s |\n", r.name, r.ours, r.unit, r.bar, r.unit, r.cpu, mark)
 	return below
 }
 

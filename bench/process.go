@@ -19,24 +19,38 @@ type process struct {
 	addr string
 	port string
 	dir  string
-	idle []net.Conn // open until stop
+	said bytes.Buffer // its standard error; complete after stop
+	idle []net.Conn   // open until stop
 }
 
 func startSynap(binary, door string, more ...string) (*process, error) {
-	return start(binary, append([]string{"--network-door", door, "--http-port", "0"}, more...))
+	return startSynapWith(binary, door, nil, append([]string{"--http-port", "0"}, more...)...)
+}
+
+// startSynapWith sets environment variables too.
+func startSynapWith(binary, door string, env []string, more ...string) (*process, error) {
+	return start(binary, env, append([]string{"--network-door", door}, more...))
 }
 
 func startRedis(binary string, more ...string) (*process, error) {
-	return start(binary, append([]string{"--save", "", "--appendonly", "no"}, more...))
+	return start(binary, nil, append([]string{"--save", "", "--appendonly", "no"}, more...))
 }
 
-func start(binary string, args []string) (*process, error) {
+// freeAddress returns one that nobody listens on.
+func freeAddress() (string, error) {
 	ln, err := net.Listen("tcp", "127.0.0.1:0")
+	if err != nil {
+		return "", err
+	}
+	defer ln.Close()
+	return ln.Addr().String(), nil
+}
+
+func start(binary string, env, args []string) (*process, error) {
+	addr, err := freeAddress()
 	if err != nil {
 		return nil, err
 	}
-	addr := ln.Addr().String()
-	ln.Close()
 	_, port, _ := net.SplitHostPort(addr)
 	dir, err := os.MkdirTemp("", "bench")
 	if err != nil {
@@ -44,8 +58,8 @@ func start(binary string, args []string) (*process, error) {
 	}
 	args = append(args, "--port", port, "--bind", "127.0.0.1", "--dir", dir, "--maxclients", "12000", "--loglevel", "warning")
 	p := &process{cmd: exec.Command(binary, args...), addr: addr, port: port, dir: dir}
-	var said bytes.Buffer
-	p.cmd.Stderr = &said
+	p.cmd.Env = append(os.Environ(), env...)
+	p.cmd.Stderr = &p.said
 	if err := p.cmd.Start(); err != nil {
 		return nil, err
 	}
@@ -57,7 +71,7 @@ func start(binary string, args []string) (*process, error) {
 		time.Sleep(5 * time.Millisecond)
 	}
 	p.stop()
-	return nil, fmt.Errorf("%s does not listen on %s: %s", binary, addr, said.Bytes())
+	return nil, fmt.Errorf("%s does not listen on %s: %s", binary, addr, p.said.Bytes())
 }
 
 func (p *process) stop() {
@@ -141,6 +155,15 @@ func (c *conn) skip(n int) error {
 		}
 	}
 	return nil
+}
+
+func (p *process) do(args ...string) error {
+	c, err := p.dial()
+	if err != nil {
+		return err
+	}
+	defer c.Close()
+	return c.do(args...)
 }
 
 func (c *conn) do(args ...string) error {

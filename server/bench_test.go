@@ -3,9 +3,13 @@ package server
 import (
 	"bytes"
 	"fmt"
+	"math"
 	"net/netip"
+	"slices"
 	"testing"
+	"time"
 
+	"synap/command"
 	"synap/config"
 	"synap/resp"
 )
@@ -107,4 +111,98 @@ func BenchmarkPipeline16(b *testing.B) {
 			})
 		}
 	}
+}
+
+// turns is in how many parts each run of BenchmarkCost is timed. The shortest
+// counts: the others were interrupted.
+const turns = 20
+
+// BenchmarkCost compares, in ten alternating runs of a pipeline of sixteen
+// commands, a command that is counted twice with one that is counted once, and
+// the limiter on with it off; it reports medians and extremes of the
+// differences. -benchtime 1x is one such comparison.
+func BenchmarkCost(b *testing.B) {
+	limited := func(c *config.Config) {
+		c.RateLimit.Enabled, c.RateLimit.RequestsPerSecond, c.RateLimit.BurstSize = true, 1e9, 1<<30
+	}
+	unlimited := func(c *config.Config) { c.RateLimit.Enabled = false }
+	for _, words := range [][]string{{"GET", "k"}, {"SET", "k", "v"}, {"LPUSH", "q", "v"}} {
+		b.Run(words[0], func(b *testing.B) {
+			plain, twice, limit := newCostRun(b, words, unlimited), newCostRun(b, words, unlimited), newCostRun(b, words, limited)
+			twice.twice = true
+			for b.Loop() {
+				var once, metrics, limiter []float64
+				for range 10 {
+					least := [...]float64{math.Inf(1), math.Inf(1), math.Inf(1)}
+					for range turns {
+						for i, r := range []*costRun{plain, twice, limit} {
+							least[i] = min(least[i], r.time(b))
+						}
+					}
+					once = append(once, least[0])
+					metrics = append(metrics, least[1]-least[0])
+					limiter = append(limiter, least[2]-least[0])
+				}
+				for name, v := range map[string][]float64{"metrics": metrics, "limiter": limiter} {
+					slices.Sort(v)
+					b.ReportMetric((v[4]+v[5])/2, name+"-ns")
+					b.ReportMetric(v[0], name+"-min")
+					b.ReportMetric(v[9], name+"-max")
+				}
+				slices.Sort(once)
+				b.ReportMetric(once[5], "ns/command")
+			}
+			b.ReportMetric(testing.AllocsPerRun(1000, func() { plain.round(b) }), "allocs/pipeline")
+		})
+	}
+}
+
+// costRun is a session that runs the same pipeline again and again.
+type costRun struct {
+	s     *Server
+	x     *Session
+	p     resp.Parser
+	in    []byte
+	cmd   *command.Command
+	twice bool // each command is counted a second time
+	trim  []byte
+}
+
+func newCostRun(tb testing.TB, words []string, change func(*config.Config)) *costRun {
+	r := &costRun{in: pipeline(16, func(int) []string { return words }), trim: pipeline(1, func(int) []string { return []string{"LTRIM", "q", "0", "99"} })}
+	r.s, r.x = newQuietSession(tb, change)
+	r.cmd = r.s.table.Lookup([]byte(words[0]))
+	runPipeline(tb, r.s, r.x, &r.p, pipeline(1, func(int) []string { return []string{"SET", "k", "v"} }))
+	return r
+}
+
+// time returns the nanoseconds a command of five hundred pipelines.
+func (r *costRun) time(tb testing.TB) float64 {
+	runPipeline(tb, r.s, r.x, &r.p, r.trim)
+	const rounds = 500
+	begin := time.Now()
+	for range rounds {
+		r.round(tb)
+	}
+	return float64(time.Since(begin).Nanoseconds()) / rounds / 16
+}
+
+func (r *costRun) round(tb testing.TB) {
+	if !r.twice {
+		runPipeline(tb, r.s, r.x, &r.p, r.in)
+		return
+	}
+	r.s.BatchStart(0, nil)
+	for in := r.in; len(in) > 0; {
+		args, n, err := r.p.Next(in, r.x.Limits())
+		if err != nil || n == 0 {
+			tb.Fatal(n, err)
+		}
+		r.x.Do(args)
+		w := r.x.current
+		r.s.account(w, &w.ctx, r.x, r.cmd, args, r.x.Out(), r.x.Out().Errors())
+		in = in[n:]
+	}
+	r.s.BatchEnd(0, nil)
+	r.x.Out().Reset()
 }
