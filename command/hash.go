@@ -454,19 +454,20 @@ func pairHead(c *Ctx, n int64, values bool) {
 	c.Reply.Array(int(n))
 }
 
-// hscanOptions are the options of HSCAN.
+// hscanOptions are the options of HSCAN and ZSCAN.
 type hscanOptions struct {
 	count    int64
-	match    []byte // nil: every field
+	match    []byte // nil: everything
 	noValues bool
 }
 
-func parseHscan(args [][]byte) (o hscanOptions, err error) {
+// parseHscan takes the word that leaves values or scores out of the reply.
+func parseHscan(args [][]byte, bare string) (o hscanOptions, err error) {
 	a := resp.NewArgs(args)
 	o.count = 10
 	for a.Left() > 0 && a.Err() == nil {
 		switch {
-		case a.Is("NOVALUES"):
+		case a.Is(bare):
 			o.noValues = true
 		case a.Left() < 2:
 			a.Fail(resp.ErrSyntax)
@@ -501,7 +502,7 @@ func hscan(c *Ctx) {
 		c.Reply.Array(0)
 		return
 	}
-	o, err := parseHscan(c.Args[3:])
+	o, err := parseHscan(c.Args[3:], "NOVALUES")
 	if err != nil {
 		c.Fail(err)
 		return

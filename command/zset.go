@@ -22,19 +22,19 @@ func zsetWriteRows() []Row {
 		{
 			Name: "zadd", Usage: "key [NX | XX] [GT | LT] [CH] [INCR] score:double member [score:double member ...]", Arity: -4,
 			Summary: "Adds members to a sorted set, which is created if it does not exist, or changes their scores.",
-			Group:   "sorted-set", Since: "1.2.0", Complexity: "O(log(N)) for each member, where N is the number of members in the sorted set",
+			Group:   "sorted_set", Since: "1.2.0", Complexity: "O(log(N)) for each member, where N is the number of members in the sorted set",
 			Flags: Write | DenyOOM | Fast, Keys: oneKey(RW | Update), Run: func(c *Ctx) { zadd(c, 0) },
 		},
 		{
 			Name: "zincrby", Usage: "key increment member", Arity: 4, Event: "zincr",
 			Summary: "Adds to the score of a member, which is created with a score of 0 if it does not exist.",
-			Group:   "sorted-set", Since: "1.2.0", Complexity: "O(log(N)) where N is the number of members in the sorted set",
+			Group:   "sorted_set", Since: "1.2.0", Complexity: "O(log(N)) where N is the number of members in the sorted set",
 			Flags: Write | DenyOOM | Fast, Keys: oneKey(RW | Access | Update), Run: func(c *Ctx) { zadd(c, store.ZAddIncr) },
 		},
 		{
 			Name: "zrem", Usage: "key member [member ...]", Arity: -3,
 			Summary: "Removes members and returns how many there were.",
-			Group:   "sorted-set", Since: "1.2.0", Complexity: "O(M*log(N)) where N is the number of members in the sorted set and M the number of those to remove",
+			Group:   "sorted_set", Since: "1.2.0", Complexity: "O(M*log(N)) where N is the number of members in the sorted set and M the number of those to remove",
 			Flags: Write | Fast, Keys: oneKey(RW | Delete), Run: zrem,
 		},
 	}
@@ -100,12 +100,12 @@ func zadd(c *Ctx, mode store.ZAddMode) {
 	a := resp.NewArgs(c.Args[2:])
 	o := parseZadd(&a, mode)
 	pairs := a.Rest()
-	for check := resp.NewArgs(pairs); a.Err() == nil && check.Left() > 0; {
-		check.Float() // all of them before anything is changed
-		check.Next()
-		if check.Err() != nil {
+	size := int64(0)
+	for i, b := range pairs { // all of them before anything is changed
+		if _, ok := resp.ParseFloat(b); i%2 == 0 && !ok {
 			a.Fail(resp.ErrNotFloat)
 		}
+		size += int64(len(b))
 	}
 	if err := a.Err(); err != nil {
 		c.Fail(err)
@@ -113,6 +113,10 @@ func zadd(c *Ctx, mode store.ZAddMode) {
 	}
 	z, ok := zsetAt(c, c.Args[1], store.Write)
 	if !ok {
+		return
+	}
+	if !z.HasRoom(len(pairs)/2, size) {
+		c.Reply.Error(resp.ErrZSetFull)
 		return
 	}
 	if o.mode&store.ZAddIncr != 0 {

@@ -21,7 +21,7 @@ func zsetCombineRows() []Row {
 		return Row{
 			Name: name, Usage: usage, Arity: -3,
 			Summary: summary,
-			Group:   "sorted-set", Since: "6.2.0", Complexity: cost,
+			Group:   "sorted_set", Since: "6.2.0", Complexity: cost,
 			Flags: ReadOnly, Run: func(c *Ctx) { zcombine(c, o) },
 			Keys: []KeySpec{{Flags: RO | Access, Begin: 1, NumKeys: true, First: 1, Step: 1}},
 		}
@@ -31,7 +31,7 @@ func zsetCombineRows() []Row {
 		return Row{
 			Name: name, Usage: "destination " + usage, Arity: -4,
 			Summary: summary,
-			Group:   "sorted-set", Since: since, Complexity: cost,
+			Group:   "sorted_set", Since: since, Complexity: cost,
 			Flags: Write | DenyOOM, Run: func(c *Ctx) { zcombine(c, o) },
 			Keys: []KeySpec{{Flags: OW | Update, Begin: 1}, {Flags: RO | Access, Begin: 2, NumKeys: true, First: 1, Step: 1}},
 		}
@@ -73,13 +73,25 @@ type zcombineOptions struct {
 type zsource struct {
 	key    []byte
 	zset   store.ZSet
+	set    store.Set // if not empty, the input
 	weight float64
 }
 
-func (s *zsource) len() int { return s.zset.Len() }
+func (s *zsource) len() int { return s.zset.Len() + s.set.Len() }
+
+func (s *zsource) open(c *Ctx) (err error) {
+	if s.zset, err = c.Tx.ZSetOf(s.key, store.Read); err != nil {
+		s.set, err = c.Tx.SetOf(s.key, store.Peek)
+	}
+	return err
+}
 
 // each visits the members with their weighted scores.
 func (s *zsource) each(visit func(member []byte, score float64) bool) {
+	if s.set.Len() > 0 {
+		s.set.Each(func(member []byte) bool { return visit(member, s.weight) })
+		return
+	}
 	s.zset.ByRank(0, s.zset.Len(), false, func(member []byte, score float64) bool {
 		return visit(member, znumber(score*s.weight))
 	})
@@ -87,6 +99,9 @@ func (s *zsource) each(visit func(member []byte, score float64) bool) {
 
 // score returns the weighted score of a member, which may be no number.
 func (s *zsource) score(member []byte) (float64, bool) {
+	if s.set.Len() > 0 {
+		return s.weight, s.set.Has(member)
+	}
 	score, ok := s.zset.Score(member)
 	return score * s.weight, ok
 }
@@ -144,7 +159,7 @@ func zcombine(c *Ctx, o zcombineOptions) {
 	}
 	b := zcombineSources(c, sources, &o)
 	if o.save {
-		c.Reply.Int(int64(b.Store(c.Args[1])))
+		storeZSet(c, b)
 		return
 	}
 	defer b.Release()
@@ -153,6 +168,16 @@ func zcombine(c *Ctx, o zcombineOptions) {
 		zpair(c, member, score, o.scores)
 		return !c.Reply.Over()
 	})
+}
+
+// storeZSet makes what was collected the value of the first argument.
+func storeZSet(c *Ctx, b *store.ZBuilder) {
+	if b.Full() {
+		b.Release()
+		c.Reply.Error(resp.ErrZSetFull)
+		return
+	}
+	c.Reply.Int(int64(b.Store(c.Args[1])))
 }
 
 // parseZSources reads a number of keys and opens their sets: keys of other kinds
@@ -171,8 +196,7 @@ func parseZSources(c *Ctx, at int) ([]zsource, error) {
 	for i := range sources {
 		s := &sources[i]
 		s.key, s.weight = c.Args[at+1+i], 1
-		var err error
-		if s.zset, err = c.Tx.ZSetOf(s.key, store.Read); err != nil {
+		if err := s.open(c); err != nil {
 			return nil, err
 		}
 	}

@@ -119,7 +119,6 @@ const (
 	ErrConsumerName Error = "ERR the name of a consumer must not be empty"
 	ErrConsumers    Error = "ERR the queue has as many consumers as queue-max-consumers allows"
 	ErrQueueExists  Error = "ERR the queue exists with other settings, say UPDATE to change them"
-	ErrReplayOnly   Error = "ERR only the write log may use this command"
 	ErrQueueData    Error = "ERR bad queue data"
 
 	// Streams.
@@ -174,6 +173,7 @@ const (
 	ErrLexRange       Error = "ERR min or max not valid string range item"
 	ErrZRangeLimit    Error = "ERR syntax error, LIMIT is only supported in combination with either BYSCORE or BYLEX"
 	ErrZRangeLexScore Error = "ERR syntax error, WITHSCORES not supported in combination with BYLEX"
+	ErrZSetFull       Error = "ERR sorted set is too large, must be at most 16 GiB"
 	ErrWeight         Error = "ERR weight value is not a float"
 	ErrLimitNegative  Error = "ERR LIMIT can't be negative"
 	ErrRange          Error = "ERR value is out of range"

@@ -11,13 +11,14 @@ import (
 // ZBuilder collects members and scores, in any order, for a sorted set that is
 // stored whole or only read once. Store, or else Release, ends it.
 type ZBuilder struct {
-	tx  *Tx
-	set *sortedSet // without a tree until it is finished
+	tx   *Tx
+	set  *sortedSet // without a tree until it is finished
+	full bool
 }
 
 // NewZBuilder returns an empty builder.
 func (tx *Tx) NewZBuilder() *ZBuilder {
-	b := &ZBuilder{tx, newSortedSet(tx.store)}
+	b := &ZBuilder{tx: tx, set: newSortedSet(tx.store)}
 	b.set.members.onMove = nil
 	return b
 }
@@ -28,8 +29,15 @@ func (b *ZBuilder) Len() int { return b.set.members.len() }
 // Score returns the score of a member; false if there is no such member.
 func (b *ZBuilder) Score(member []byte) (float64, bool) { return b.set.score(member) }
 
+// Full reports whether Put has refused a member: there is no room for more.
+func (b *ZBuilder) Full() bool { return b.full }
+
 // Put adds a member or replaces its score.
 func (b *ZBuilder) Put(member []byte, score float64) {
+	if !b.set.members.hasRoom(1, int64(len(member))+scoreBytes) {
+		b.full = true
+		return
+	}
 	var value [scoreBytes]byte
 	binary.LittleEndian.PutUint64(value[:], math.Float64bits(score))
 	if _, created := b.set.members.put(member, value[:]); created {

@@ -256,6 +256,11 @@ func (mode ZAddMode) rescore(old, score float64) (ZAddEffect, float64) {
 	return ZRescored, score
 }
 
+// HasRoom reports whether n more members of so many bytes in all surely fit.
+func (z *ZSet) HasRoom(n int, size int64) bool {
+	return z.big == nil || z.big.members.hasRoom(n, size+int64(n)*scoreBytes)
+}
+
 func (z *ZSet) addLarge(member []byte, score float64, mode ZAddMode) (ZAddEffect, float64) {
 	e, old := z.big.find(member)
 	if e == 0 {
