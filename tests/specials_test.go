@@ -99,7 +99,14 @@ const (
 
 // specialHandling is built by a function, as generators appear in it.
 func specialHandling() map[string]special {
-	all := map[string]special{
+	all := ownSpecials()
+	maps.Copy(all, zsetSpecials())
+	maps.Copy(all, dumpSpecials())
+	return all
+}
+
+func ownSpecials() map[string]special {
+	return map[string]special{
 		"flushall":   {why: "would leave nothing to compare", weight: rarely},
 		"flushdb":    {why: "would leave nothing to compare", weight: rarely},
 		"swapdb":     {why: "hides the keys in use", weight: rarely},
@@ -193,8 +200,6 @@ func specialHandling() map[string]special {
 		"module|list":             {why: "harmless"},
 		"cl.throttle":             {why: "not in a Redis without modules: must change nothing", args: fixedArgs("", "s x 1 1", "l 1 0 1", "s 5 1 10 0", "nosuch 1 1 1 0", "n 1 1 9223372036854775807")},
 	}
-	maps.Copy(all, zsetSpecials())
-	return all
 }
 
 // comparisonFor joins a command's special handling and its tips.
