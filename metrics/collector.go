@@ -42,7 +42,7 @@ func (c *collector) Collect(ch chan<- prometheus.Metric) {
 	c.keyspace(e, &s)
 	c.commands(e, &s)
 	c.queues(e)
-	rooms, gauges := c.streams(e)
+	rooms, gauges, groups := c.streams(e)
 	c.pubsub(e, &s)
 	c.replication(e)
 	c.side(e)
@@ -54,6 +54,7 @@ func (c *collector) Collect(ch chan<- prometheus.Metric) {
 	if c.m.o.RedisNames == nil || c.m.o.RedisNames() {
 		c.r.collect(e, &s)
 		c.r.streams(e, rooms, gauges)
+		c.r.groups(e, groups)
 	}
 }
 
@@ -226,16 +227,17 @@ func (c *collector) queueHistogram(e *emitter, o *Object, at int, op string) {
 	e.ch <- h
 }
 
-func (c *collector) streams(e *emitter) (objects []Object, gauges []Gauge) {
+func (c *collector) streams(e *emitter) (objects []Object, gauges []Gauge, shown []*groupSeries) {
 	objects, gauges = c.objects(Rooms)
 	for i := range objects {
 		c.room(e, &objects[i], gauges[i])
 	}
 	c.streamEvents(e, objects)
-	e.value(c.f.streamLag, 0, other, other)
+	shown = groups(objects, gauges, int(c.m.o.Objects.limit.Load()))
+	c.lags(e, shown)
 	e.count(c.f.labelsDropped, c.m.o.Objects.Folded(Rooms), "room")
 	e.count(c.f.labelsDropped, c.m.o.Objects.Folded(Events), "event_type")
-	return objects, gauges
+	return objects, gauges, shown
 }
 
 // room shows one stream.

@@ -1,6 +1,7 @@
 package metrics
 
 import (
+	"math"
 	"net/http"
 	"slices"
 	"strings"
@@ -49,6 +50,9 @@ func (c *detailCollector) Collect(ch chan<- prometheus.Metric) {
 	objects, gauges := c.objects()
 	full := &collector{m: c.m, f: c.f}
 	e := &emitter{ch}
+	if c.family == Rooms {
+		full.lags(e, groups(objects, gauges, math.MaxInt))
+	}
 	for i := range objects {
 		switch c.family {
 		case Queues:
@@ -69,7 +73,9 @@ func (c *detailCollector) objects() ([]Object, []Gauge) {
 		c.m.o.Walk(c.family, func(name string, g Gauge) {
 			if c.matches(name) {
 				old := sizes[name]
-				sizes[name] = Gauge{Size: old.Size + g.Size, Subscribers: old.Subscribers + g.Subscribers}
+				sizes[name] = Gauge{
+					Size: old.Size + g.Size, Subscribers: old.Subscribers + g.Subscribers, Groups: append(old.Groups, g.Groups...),
+				}
 			}
 		})
 	}

@@ -96,7 +96,7 @@ func (f *familyTable) objects() {
 	f.streamEvents = counterDesc("synap_stream_events_total", "Entries added, by stream and type of event.", "room", "event_type")
 	f.streamSubscribers = gaugeDesc("synap_stream_subscribers", "Clients waiting for a stream and its consumers.", "room")
 	f.streamBuffer = gaugeDesc("synap_stream_buffer_size", "Entries held by a stream.", "room")
-	f.streamLag = gaugeDesc("synap_stream_group_lag", "Entries a consumer group has not yet been given.", "room", "group").waiting("consumer groups")
+	f.streamLag = gaugeDesc("synap_stream_group_lag", "Entries a consumer group has not yet been given.", "room", "group")
 
 	f.pubsubOps = counterDesc("synap_pubsub_operations_total", "Pub/sub commands by outcome.", "operation", "status")
 	f.pubsubMessages = counterDesc("synap_pubsub_messages_total", "Messages published to a topic.", "topic")

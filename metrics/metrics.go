@@ -21,7 +21,8 @@ type Gauge struct {
 	Size        int64 // messages ready, elements, entries; subscriptions of a topic
 	Subscribers int64 // of a stream: clients blocked in it and its consumers
 	DBs         []DBSize
-	Queue       *QueueGauge // of a reliable queue; nil: it is a list
+	Groups      []GroupGauge // of a stream, by database and name
+	Queue       *QueueGauge  // of a reliable queue; nil: it is a list
 }
 
 // QueueGauge is what a reliable queue holds beside the messages ready.

@@ -25,7 +25,7 @@ var objectOps = map[string]ObjectOp{
 	"xadd":  RoomPublish,
 	"xread": RoomConsume, "xreadgroup": RoomConsume, "xrange": RoomConsume, "xrevrange": RoomConsume,
 	"xack": RoomAck, "xclaim": RoomClaim, "xautoclaim": RoomClaim,
-	"xdel": RoomDelete, "xtrim": RoomTrim,
+	"xdel": RoomDelete, "xdelex": RoomDelete, "xackdel": RoomDelete, "xtrim": RoomTrim,
 	"qpublish": queueOp + ObjectOp(QueuePublish), "qpublishm": queueOp + ObjectOp(QueuePublish), "qdlq": queueOp + ObjectOp(QueuePublish),
 	"qconsume": queueOp + ObjectOp(QueueConsume), "qack": queueOp + ObjectOp(QueueAck), "qnack": queueOp + ObjectOp(QueueNack),
 	"qextend": queueOp + ObjectOp(QueueExtend), "qpurge": queueOp + ObjectOp(QueuePurge),

@@ -43,8 +43,8 @@ func newRedisNames() *redisNames {
 	r.info = labelled("gauge", "instance_info", "Always 1; the labels say what is running.",
 		"role", "redis_version", "redis_build_id", "redis_mode", "os", "maxmemory_policy", "tcp_port", "run_id", "process_id")
 	r.streamLength = labelled("gauge", "stream_length", "Entries of a stream.", "db", "stream")
-	r.groupPending = labelled("gauge", "stream_group_messages_pending", "Entries delivered and not acknowledged.", "db", "stream", "group").waiting("consumer groups")
-	r.groupLag = labelled("gauge", "stream_group_lag", "Entries a group has not yet been given.", "db", "stream", "group").waiting("consumer groups")
+	r.groupPending = labelled("gauge", "stream_group_messages_pending", "Entries delivered and not acknowledged.", "db", "stream", "group")
+	r.groupLag = labelled("gauge", "stream_group_lag", "Entries a group has not yet been given.", "db", "stream", "group")
 	r.quants = prometheus.NewDesc("redis_latency_percentiles_usec", "Time of a command in microseconds, by quantile.", []string{"cmd"}, nil)
 	r.plain = append(redisGauges(), redisCounters()...)
 	for _, p := range r.plain {
@@ -150,8 +150,6 @@ func (r *redisNames) collect(e *emitter, s *Stats) {
 	v := &s.Server
 	e.value(r.info, 1, "master", v.RedisVersion, strings.TrimSpace(v.Version+" "+v.Revision), "standalone", v.OS,
 		s.Memory.Policy, strconv.Itoa(v.TCPPort), v.RunID, strconv.Itoa(v.PID))
-	e.value(r.groupPending, 0, "db0", other, other)
-	e.value(r.groupLag, 0, "db0", other, other)
 }
 
 // databases shows every database, as empty ones are told from missing ones.

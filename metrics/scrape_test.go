@@ -167,26 +167,17 @@ func redisFamilies() (out []FamilyInfo) {
 // waiting are the families whose subject is still to come. One that begins to
 // move leaves this table.
 var waiting = map[string]string{
-	"synap_queue_dlq_messages":               "reliable queues",
-	"synap_queue_unacked":                    "reliable queues",
-	"synap_queue_delayed":                    "reliable queues",
-	"synap_queue_consumers":                  "reliable queues",
-	"synap_queue_oldest_message_age_seconds": "reliable queues",
-	"synap_queue_redelivered_total":          "reliable queues",
-	"synap_stream_group_lag":                 "consumer groups",
-	"redis_stream_group_messages_pending":    "consumer groups",
-	"redis_stream_group_lag":                 "consumer groups",
-	"synap_replication_lag_operations":       "replication",
-	"synap_replication_operations_total":     "replication",
-	"synap_replication_bytes_total":          "replication",
-	"redis_connected_slaves":                 "replication",
-	"redis_rdb_bgsave_in_progress":           "durability",
-	"redis_rdb_last_bgsave_status":           "durability",
-	"redis_aof_enabled":                      "durability",
-	"redis_aof_rewrite_in_progress":          "durability",
-	"redis_aof_last_bgrewrite_status":        "durability",
-	"redis_aof_last_write_status":            "durability",
-	"redis_loading_dump_file":                "durability",
+	"synap_replication_lag_operations":   "replication",
+	"synap_replication_operations_total": "replication",
+	"synap_replication_bytes_total":      "replication",
+	"redis_connected_slaves":             "replication",
+	"redis_rdb_bgsave_in_progress":       "durability",
+	"redis_rdb_last_bgsave_status":       "durability",
+	"redis_aof_enabled":                  "durability",
+	"redis_aof_rewrite_in_progress":      "durability",
+	"redis_aof_last_bgrewrite_status":    "durability",
+	"redis_aof_last_write_status":        "durability",
+	"redis_loading_dump_file":            "durability",
 }
 
 func TestWaitingFamiliesAreListed(t *testing.T) {

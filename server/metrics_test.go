@@ -188,6 +188,26 @@ func objectTests() []familyTest {
 			`synap_stream_buffer_size{room="r"}`:                       1,
 			`redis_stream_length{db="db0",stream="r"}`:                 1,
 		}},
+		{"consumer groups", run("XADD r 1-1 a b", "XADD r 2-1 a b", "XADD r 3-1 a b", "XGROUP CREATE r g 0", "XGROUP CREATE r h $", "XGROUP CREATE r i 2",
+			"XREADGROUP GROUP g c COUNT 2 STREAMS r >", "XREADGROUP GROUP g d STREAMS r 0", "XACK r g 1-1 9-9", "XACK nokey g 1-1", "XACK r g x",
+			"XCLAIM r g e 0 2-1", "XAUTOCLAIM r g d 0 0", "XREADGROUP GROUP nogroup c STREAMS r >", "XDELEX r IDS 2 3-1 9-1"), map[string]float64{
+			roomOp("r", "consume", "success"): 2, roomOp("r", "consume", "error"): 1,
+			roomOp("r", "ack", "success"): 1, roomOp("r", "ack", "error"): 1,
+			roomOp("r", "claim", "success"): 2, roomOp("r", "delete", "success"): 1,
+			`synap_stream_subscribers{room="r"}`:                                           3,
+			`synap_stream_group_lag{group="h",room="r"}`:                                   0,
+			`redis_stream_group_messages_pending{db="db0",group="g",stream="r"}`:           1,
+			`redis_stream_group_messages_pending{db="db0",group="h",stream="r"}`:           0,
+			`redis_stream_group_lag{db="db0",group="h",stream="r"}`:                        0,
+			`synap_stream_group_lag{group="_other",room="_other"}`:                         0,
+			`redis_stream_group_messages_pending{db="db0",group="_other",stream="_other"}`: 0,
+		}},
+		{"a group behind", run("XADD r 1-1 a b", "XADD r 2-1 a b", "XADD r 3-1 a b", "XGROUP CREATE r g 0", "XREADGROUP GROUP g c COUNT 1 STREAMS r >",
+			"SELECT 3", "XADD r 1-1 a b", "XGROUP CREATE r g 0"), map[string]float64{
+			`synap_stream_group_lag{group="g",room="r"}`:            3,
+			`redis_stream_group_lag{db="db0",group="g",stream="r"}`: 2,
+			`redis_stream_group_lag{db="db3",group="g",stream="r"}`: 1,
+		}},
 		{"stream subscribers", func(t *testing.T, s *Server, c *client) {
 			c.do("XADD", "r", "1-1", "a", "b")
 			waiting := connect(t, s)

@@ -375,11 +375,40 @@ func (s *Server) gauge(tx *store.Tx, f metrics.Family, key []byte, g *metrics.Ga
 		s.queueGauge(tx, key, g)
 	}
 	if f == metrics.Rooms {
+		s.groupGauges(tx, key, g)
 		for _, w := range tx.Waiters(key) {
 			if b, ok := w.Owner.(*blocked); ok && b.kind == store.KindStream {
 				g.Subscribers++
 			}
 		}
+	}
+}
+
+// groupGauges adds the groups of a stream: max_label_values of them at most,
+// those behind together under no name.
+func (s *Server) groupGauges(tx *store.Tx, key []byte, g *metrics.Gauge) {
+	stream, err := tx.Stream(key, store.Peek)
+	if err != nil || stream == nil {
+		return
+	}
+	limit := s.Config().Metrics.MaxLabelValues
+	rest := metrics.GroupGauge{DB: tx.DB(), Name: "_other"}
+	all := stream.Groups()
+	for i, group := range all {
+		g.Subscribers += int64(len(group.Consumers()))
+		lag, ok := group.Lag()
+		if !ok {
+			lag = -1
+		}
+		if i < limit {
+			g.Groups = append(g.Groups, metrics.GroupGauge{DB: tx.DB(), Name: group.Name(), Pending: int64(group.Pending()), Lag: lag})
+			continue
+		}
+		rest.Pending += int64(group.Pending())
+		rest.Lag += max(lag, 0)
+	}
+	if len(all) > limit {
+		g.Groups = append(g.Groups, rest)
 	}
 }
 
