@@ -128,7 +128,6 @@ type Ctx struct {
 	Conf  *Conf
 
 	Client uint64 // whose request it is; 0 = nobody's
-	Replay bool   // it comes from the write log
 
 	// Retry is true when a blocked command runs again because one of its keys
 	// became ready.

@@ -356,7 +356,7 @@ func qack(c *Ctx) {
 	if q != nil {
 		log := c.Tx.QueueLog()
 		for _, receipt := range c.Args[2:] {
-			if q.Ack(receipt, log) {
+			if q.Ack(receipt, c.Tx.Now, log) {
 				n++
 			}
 		}
@@ -414,7 +414,7 @@ func qextend(c *Ctx) {
 	n := 0
 	if q != nil {
 		log := c.Tx.QueueLog()
-		if q.Extend(c.Args[2], c.Tx.Now+ms, log) {
+		if q.Extend(c.Args[2], c.Tx.Now+ms, c.Tx.Now, log) {
 			n = 1
 			c.Tx.SaveQueue(c.Args[1], q, log, false)
 		}

@@ -54,9 +54,9 @@ func queueManageRows() []Row {
 		},
 		{
 			Name: "qapply", Usage: "queue operations", Arity: 3,
-			Summary: "Repeats what was done to a queue; the write log alone uses it.",
-			Group:   "queue", Since: "1.0.0", Complexity: "O(N) where N is the number of operations",
-			Flags: Write | Admin | NoScript | NoMulti | OwnGrouping, Keys: oneKey(RW | Update), Run: qapply,
+			Summary: "Repeats on a queue what the write log says was done to it.",
+			Group:   "queue", Since: "1.0.0", Complexity: "O(N+M) where N is the number of operations and M that of messages",
+			Flags: Write | DenyOOM | Admin | NoScript | OwnGrouping, Keys: oneKey(RW | Update), Run: qapply,
 		},
 	}
 }
@@ -398,21 +398,9 @@ func qdelete(c *Ctx) {
 }
 
 func qapply(c *Ctx) {
-	if !c.Replay {
-		c.Reply.Error(resp.ErrReplayOnly)
-		return
-	}
-	q, ok := queueAt(c, store.Write)
-	if !ok {
-		return
-	}
-	if q == nil {
-		q = c.Tx.NewQueue()
-	}
-	if err := q.Apply(c.Args[2]); err != nil {
+	if err := c.Tx.ApplyQueue(c.Args[1], c.Args[2]); err != nil {
 		c.Fail(err)
 		return
 	}
-	c.Tx.SaveQueue(c.Args[1], q, c.Tx.QueueLog(), true)
 	c.Reply.OK()
 }

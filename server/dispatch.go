@@ -196,7 +196,7 @@ func (s *Server) call(w *worker, ctx *command.Ctx, x *Session, cmd *command.Comm
 	ctx.Row, ctx.ID, ctx.Args, ctx.Reply = cmd.Row, cmd.ID, args, reply
 	ctx.Tx, ctx.Rand, ctx.Conf = &w.tx, w.rand, s.conf.Load()
 	ctx.Now = time.Unix(0, w.now())
-	ctx.Retry, ctx.Replay = w.retry, x == nil
+	ctx.Retry = w.retry
 	if ctx.Client = 0; x != nil {
 		ctx.Client = uint64(x.conn.ID())
 	}

@@ -91,7 +91,8 @@ var (
 	ErrConsumers = errors.New("store: the queue has too many consumers")
 )
 
-// Queue returns key's queue, nil if key is absent.
+// Queue returns key's queue, nil if key is absent. Unless it only peeks, what is
+// due happens first.
 func (tx *Tx) Queue(key []byte, a Access) (*Queue, error) {
 	at, ok := tx.find(key, a)
 	if !ok {
@@ -101,7 +102,37 @@ func (tx *Tx) Queue(key []byte, a Access) (*Queue, error) {
 	if !ok {
 		return nil, ErrWrongType
 	}
+	if due := q.Due(); a != Peek && due != 0 && due <= tx.Now {
+		event := tx.Event
+		q.fire(tx, key, fireAtOnce)
+		tx.Event = event
+	}
 	return q, nil
+}
+
+// fireAtOnce is how many messages of which the time has come are moved when a
+// queue is opened; the cron takes the rest.
+const fireAtOnce = 1000
+
+// ApplyQueue repeats operations of a QueueLog on key's queue, which is made if
+// it is absent; all of them or none.
+func (tx *Tx) ApplyQueue(key, ops []byte) error {
+	old, err := tx.Queue(key, Peek)
+	if err != nil {
+		return err
+	}
+	q := tx.NewQueue()
+	if old != nil {
+		q.release()
+		q = old.Clone().(*Queue)
+	}
+	if err := q.Apply(ops); err != nil {
+		q.release()
+		return err
+	}
+	tx.putObject(key, q)
+	tx.changes[len(tx.changes)-1].Log = [][]byte{wordQAPPLY, key, ops}
+	return nil
 }
 
 // NewQueue returns an empty queue, not stored anywhere yet.
@@ -225,7 +256,7 @@ func (q *Queue) Publish(p *Publication, now, window int64, log *QueueLog, id []b
 	if q.set.MaxDepth > 0 && int64(q.Len()) >= q.set.MaxDepth {
 		return id, false, ErrQueueFull
 	}
-	r := publishing{Publication: *p, seq: q.seq + 1, at: now, ticket: noTicket}
+	r := publishing{Publication: *p, seq: q.seq + 1, at: now}
 	if r.Due <= now {
 		r.Due = 0
 	}
@@ -257,10 +288,9 @@ func addTime(at, d int64) int64 {
 // publishing is a publication with what was decided about it.
 type publishing struct {
 	Publication
-	seq    uint64
-	at     int64 // published, unix milliseconds
-	dies   int64 // when its time-to-live ends; 0 = never
-	ticket uint32
+	seq  uint64
+	at   int64 // published, unix milliseconds
+	dies int64 // when its time-to-live ends; 0 = never
 }
 
 // publish puts a message in its place.
@@ -273,8 +303,7 @@ func (q *Queue) publish(r *publishing) {
 		if r.Due != 0 {
 			state = Delayed
 		}
-		r.ticket = q.tickets.take(r.ticket, ticket{seq: r.seq, when: when, state: state})
-		q.message(r.seq).setTicket(r.ticket)
+		q.message(r.seq).setTicket(q.tickets.take(ticket{seq: r.seq, when: when, state: state}))
 	}
 	if r.Due != 0 {
 		q.count[Delayed]++
@@ -323,10 +352,9 @@ func (q *Queue) Consume(c *QueueConsumer, n int, now int64, log *QueueLog, visit
 		if m.deliveries() > 0 {
 			log.again++
 		}
-		at := q.lease(m, noTicket, worker, deadline)
-		q.tickets.at(at).owner = c.Owner
-		log.lease(at, c.Name, deadline)
-		more = visit(Message{m: m, Ticket: at, State: Unacked})
+		q.lease(m, worker, deadline).owner = c.Owner
+		log.lease(c.Name, deadline)
+		more = visit(Message{m: m, State: Unacked})
 	}
 	return taken, nil
 }
@@ -354,13 +382,13 @@ func (q *Queue) leave(p int) {
 }
 
 // lease hands a message that was taken from the ready ones to a consumer.
-func (q *Queue) lease(m message, at uint32, worker uint32, deadline int64) uint32 {
+func (q *Queue) lease(m message, worker uint32, deadline int64) *ticket {
 	t := ticket{seq: m.seq, when: deadline, state: Unacked, consumer: worker}
-	if has := m.ticket(); has != noTicket {
-		at = has
+	at := m.ticket()
+	if at != noTicket {
 		q.tickets.change(at, t)
 	} else {
-		at = q.tickets.take(at, t)
+		at = q.tickets.take(t)
 		m.setTicket(at)
 	}
 	m.setDeliveries(m.deliveries() + 1)
@@ -370,30 +398,39 @@ func (q *Queue) lease(m message, at uint32, worker uint32, deadline int64) uint3
 	q.workers.list[worker].unacked++
 	q.count[Unacked]++
 	q.stats.Consumed++
-	return at
+	return q.tickets.at(at)
 }
 
-// held returns the ticket that a receipt stands for; false if it is no longer
+// heldBy returns the ticket that a receipt stands for; false if it is no longer
 // held.
-func (q *Queue) heldBy(receipt []byte) (at uint32, ok bool) {
-	r, ok := parseReceipt(receipt)
-	if !ok || !q.tickets.live(r.ticket) {
+func (q *Queue) heldBy(receipt []byte, now int64) (at uint32, ok bool) {
+	seq, delivery, ok := parseReceipt(receipt)
+	if !ok {
 		return 0, false
 	}
-	t := q.tickets.at(r.ticket)
-	if t.state != Unacked {
+	at, ok = q.ticketOf(seq)
+	if !ok || q.tickets.at(at).state != Unacked || q.tickets.at(at).when <= now {
 		return 0, false
 	}
-	return r.ticket, t.seq == r.seq && q.message(t.seq).deliveries() == r.delivery
+	return at, q.message(seq).deliveries() == delivery
+}
+
+// ticketOf returns the ticket of a message, false if it has none.
+func (q *Queue) ticketOf(seq uint64) (at uint32, ok bool) {
+	m := q.message(seq)
+	if m.gone() || m.ticket() == noTicket {
+		return 0, false
+	}
+	return m.ticket(), true
 }
 
 // Ack removes the message held under a receipt and reports whether there was
 // one.
-func (q *Queue) Ack(receipt []byte, log *QueueLog) bool {
-	at, ok := q.heldBy(receipt)
+func (q *Queue) Ack(receipt []byte, now int64, log *QueueLog) bool {
+	at, ok := q.heldBy(receipt, now)
 	if ok {
+		log.number(opAck, q.tickets.at(at).seq)
 		q.ack(at)
-		log.ticket(opAck, at)
 	}
 	return ok
 }
@@ -416,7 +453,7 @@ func (q *Queue) unlease(at uint32) uint64 {
 // (negative: the queue's backoff), or makes it a dead letter. It reports
 // whether there was one.
 func (q *Queue) Nack(receipt []byte, delay int64, dead bool, now int64, log *QueueLog) bool {
-	at, ok := q.heldBy(receipt)
+	at, ok := q.heldBy(receipt, now)
 	if !ok {
 		return false
 	}
@@ -450,12 +487,12 @@ func (q *Queue) fail(at uint32, reason DeadReason, delay, now int64, log *QueueL
 		if delay > 0 {
 			due = addTime(now, delay)
 		}
+		log.giveBack(m.seq, due, now)
 		q.giveBack(at, due, now)
-		log.giveBack(at, due, now)
 		return
 	}
+	log.bury(m.seq, reason, now)
 	q.bury(at, reason, now)
-	log.bury(at, reason, now)
 }
 
 func (q *Queue) backoff(failures uint32) int64 {
@@ -498,11 +535,11 @@ func (q *Queue) giveBack(at uint32, due, now int64) {
 
 // Extend moves the deadline of the message held under a receipt to a time in
 // unix milliseconds.
-func (q *Queue) Extend(receipt []byte, deadline int64, log *QueueLog) bool {
-	at, ok := q.heldBy(receipt)
+func (q *Queue) Extend(receipt []byte, deadline, now int64, log *QueueLog) bool {
+	at, ok := q.heldBy(receipt, now)
 	if ok {
 		q.tickets.reschedule(at, deadline)
-		log.reschedule(at, deadline)
+		log.reschedule(q.tickets.at(at).seq, deadline)
 	}
 	return ok
 }
@@ -539,11 +576,11 @@ func (q *Queue) Fire(now int64, budget int, log *QueueLog) (fired int) {
 		case m.dies() != 0 && m.dies() <= now:
 			q.stats.Expired++
 			log.count(opExpired)
+			log.bury(m.seq, DeadTTL, now)
 			q.bury(at, DeadTTL, now)
-			log.bury(at, DeadTTL, now)
 		default:
+			log.number(opArrive, m.seq)
 			q.arrive(at)
-			log.ticket(opArrive, at)
 		}
 	}
 	return fired
@@ -619,42 +656,32 @@ func (q *Queue) drop(seq uint64) {
 	q.erase(seq)
 }
 
-// receipt names one delivery of one message.
-type receipt struct {
-	ticket   uint32
-	seq      uint64
-	delivery uint32
+// appendReceipt appends the text that names one delivery of one message: number
+// and delivery in hexadecimal, joined by a dash.
+func appendReceipt(to []byte, seq uint64, delivery uint32) []byte {
+	to = append(strconv.AppendUint(to, seq, 16), '-')
+	return strconv.AppendUint(to, uint64(delivery), 16)
 }
 
-// appendTo writes ticket, number and delivery in hexadecimal, joined by dashes.
-func (r receipt) appendTo(to []byte) []byte {
-	to = append(strconv.AppendUint(to, uint64(r.ticket), 16), '-')
-	to = append(strconv.AppendUint(to, r.seq, 16), '-')
-	return strconv.AppendUint(to, uint64(r.delivery), 16)
-}
-
-func parseReceipt(b []byte) (r receipt, ok bool) {
-	var parts [3]uint64
+func parseReceipt(b []byte) (seq uint64, delivery uint32, ok bool) {
+	var parts [2]uint64
 	k, digits := 0, 0
 	for _, c := range b {
 		switch {
-		case c == '-' && k < 2 && digits > 0:
-			k, digits = k+1, 0
+		case c == '-' && k == 0 && digits > 0:
+			k, digits = 1, 0
 			continue
 		case c >= '0' && c <= '9':
 			c -= '0'
 		case c >= 'a' && c <= 'f':
 			c -= 'a' - 10
 		default:
-			return r, false
+			return 0, 0, false
 		}
 		if digits++; digits > 16 {
-			return r, false
+			return 0, 0, false
 		}
 		parts[k] = parts[k]<<4 | uint64(c)
 	}
-	if k != 2 || digits == 0 || parts[0] >= noTicket || parts[2] > 1<<32-1 {
-		return r, false
-	}
-	return receipt{uint32(parts[0]), parts[1], uint32(parts[2])}, true
+	return parts[0], uint32(parts[1]), k == 1 && digits > 0 && parts[1] <= 1<<32-1
 }

@@ -96,7 +96,7 @@ func TestQueueOrder(t *testing.T) {
 		t.Fatalf("consumed %v", got)
 	}
 	// An old receipt does nothing.
-	if p.q.Ack([]byte(r[2]), p.begin()) {
+	if p.q.Ack([]byte(r[2]), p.now, p.begin()) {
 		t.Fatal("the receipt of an earlier delivery was accepted")
 	}
 	p.now += 1000
@@ -141,7 +141,7 @@ func TestQueueModel(t *testing.T) {
 				r, _ := p.consume(fmt.Sprint("w", rnd.IntN(5)), 1+rnd.IntN(5))
 				held = append(held, r...)
 			case 6:
-				if len(held) > 0 && p.q.Ack([]byte(held[rnd.IntN(len(held))]), p.begin()) {
+				if len(held) > 0 && p.q.Ack([]byte(held[rnd.IntN(len(held))]), p.now, p.begin()) {
 					acked++
 					p.end()
 				}
@@ -152,7 +152,7 @@ func TestQueueModel(t *testing.T) {
 				}
 			case 8:
 				if len(held) > 0 {
-					p.q.Extend([]byte(held[rnd.IntN(len(held))]), p.now+int64(rnd.IntN(90)), p.begin())
+					p.q.Extend([]byte(held[rnd.IntN(len(held))]), p.now+int64(rnd.IntN(90)), p.now, p.begin())
 					p.end()
 				}
 			case 9:

@@ -205,7 +205,7 @@ func (q *Queue) redrive(seq uint64, to *Queue, now int64, log, toLog *QueueLog) 
 		Publication: Publication{
 			ID: m.appendID(nil), Payload: bytes.Clone(payload), Priority: m.priority(), Retries: m.retries(),
 		},
-		seq: to.seq + 1, at: now, ticket: noTicket,
+		seq: to.seq + 1, at: now,
 	}
 	Message{m: m}.Headers(func(h []byte) { r.Headers = append(r.Headers, bytes.Clone(h)) })
 	if to.set.TTL > 0 {
@@ -227,7 +227,7 @@ func (q *Queue) Peek(s QueueState, visit func(Message) bool) {
 		q.DeadLetters(0, visit)
 	default:
 		for _, at := range q.tickets.heap {
-			if t := q.tickets.at(at); t.state == s && !visit(Message{m: q.message(t.seq), State: s, Ticket: at}) {
+			if t := q.tickets.at(at); t.state == s && !visit(Message{m: q.message(t.seq), State: s}) {
 				return
 			}
 		}

@@ -2,6 +2,7 @@ package store
 
 import (
 	"bytes"
+	"cmp"
 	"encoding/binary"
 	"hash"
 	"math"
@@ -38,9 +39,8 @@ func (q *Queue) appendTo(dst []byte) []byte {
 	for p := range q.ready {
 		q.appendRing(&w, &q.ready[p])
 	}
-	w.add(uint64(len(q.tickets.slots)))
-	q.tickets.each(func(at uint32, t *ticket) {
-		w.op(byte(t.state), uint64(at), t.seq, uint64(t.when), uint64(t.consumer))
+	q.tickets.each(func(_ uint32, t *ticket) {
+		w.op(byte(t.state), t.seq, uint64(t.when), uint64(t.consumer))
 	})
 	w.op(byte(Dead), uint64(q.count[Dead]))
 	q.dead.each(0, func(d *deadLetter) bool {
@@ -213,15 +213,14 @@ func (q *Queue) loadRing(r *queueReader, p int) bool {
 }
 
 func (q *Queue) loadTickets(r *queueReader) bool {
-	slots := r.upTo(uint64(q.all.len())*2 + uint64(len(r.b)))
 	for !r.bad {
 		state := QueueState(r.code())
 		if state == Dead {
 			return !r.bad
 		}
-		at, seq, when, worker := uint32(r.upTo(slots)), r.number(), r.time(), r.upTo(uint64(len(q.workers.list)))
+		seq, when, worker := r.number(), r.time(), r.upTo(uint64(len(q.workers.list)))
 		m := q.message(seq)
-		if r.bad || m.b == nil || m.ticket() != noTicket || q.tickets.live(at) || state > Delayed {
+		if r.bad || m.b == nil || m.ticket() != noTicket || state > Delayed {
 			return false
 		}
 		placed := m.b[30]&flagPlaced != 0
@@ -229,8 +228,7 @@ func (q *Queue) loadTickets(r *queueReader) bool {
 			return false
 		}
 		m.b[30] |= flagPlaced
-		q.tickets.take(at, ticket{seq: seq, when: when, state: state, consumer: uint32(worker)})
-		m.setTicket(at)
+		m.setTicket(q.tickets.take(ticket{seq: seq, when: when, state: state, consumer: uint32(worker)}))
 		switch state {
 		case Unacked:
 			q.workers.list[worker].unacked++
@@ -279,7 +277,7 @@ func (q *Queue) digest(h hash.Hash) {
 			return true
 		})
 		if s == Unacked || s == Delayed {
-			slices.SortFunc(all, func(a, b Message) int { return int(a.Ticket) - int(b.Ticket) })
+			slices.SortFunc(all, func(a, b Message) int { return cmp.Compare(a.m.seq, b.m.seq) })
 		}
 		for _, m := range all {
 			part(h, m.AppendReceipt([]byte{byte(s), byte(m.Priority())}))

@@ -18,17 +18,17 @@ type QueueLog struct {
 
 const (
 	opSettings   = iota + 1 // the eight settings
-	opPublish               // number, time, priority, due, end of life, retries + 1, ticket + 1, window, id, payload, count of headers, headers
-	opLease                 // ticket, deadline, consumer: of the message next in line
-	opAck                   // ticket
+	opPublish               // number, time, priority, due, end of life, retries + 1, window, id, payload, count of headers, headers
+	opLease                 // deadline, consumer: of the message next in line
+	opAck                   // message
 	opNacked                // counts one
-	opGiveBack              // ticket, due, time
-	opBury                  // ticket, reason, time
-	opReschedule            // ticket, time
-	opArrive                // ticket: its delay is over
+	opGiveBack              // message, due, time
+	opBury                  // message, reason, time
+	opReschedule            // message, time
+	opArrive                // message: its delay is over
 	opExpired               // counts one
 	opPurge                 // state
-	opUndead                // number of a dead letter that is taken out
+	opUndead                // message: a dead letter that is taken out
 )
 
 var wordQAPPLY = []byte("QAPPLY")
@@ -59,8 +59,6 @@ func (l *QueueLog) count(code byte) {
 	}
 }
 
-func (l *QueueLog) ticket(code byte, at uint32) { l.number(code, uint64(at)) }
-
 func (l *QueueLog) number(code byte, n uint64) {
 	if l.On {
 		l.op(code, n)
@@ -69,28 +67,28 @@ func (l *QueueLog) number(code byte, n uint64) {
 
 func (l *QueueLog) purge(s QueueState) { l.number(opPurge, uint64(s)) }
 
-func (l *QueueLog) giveBack(at uint32, due, now int64) {
+func (l *QueueLog) giveBack(seq uint64, due, now int64) {
 	if l.On {
-		l.op(opGiveBack, uint64(at), uint64(due), uint64(now))
+		l.op(opGiveBack, seq, uint64(due), uint64(now))
 	}
 }
 
-func (l *QueueLog) bury(at uint32, reason DeadReason, now int64) {
+func (l *QueueLog) bury(seq uint64, reason DeadReason, now int64) {
 	l.dead++
 	if l.On {
-		l.op(opBury, uint64(at), uint64(reason), uint64(now))
+		l.op(opBury, seq, uint64(reason), uint64(now))
 	}
 }
 
-func (l *QueueLog) reschedule(at uint32, when int64) {
+func (l *QueueLog) reschedule(seq uint64, when int64) {
 	if l.On {
-		l.op(opReschedule, uint64(at), uint64(when))
+		l.op(opReschedule, seq, uint64(when))
 	}
 }
 
-func (l *QueueLog) lease(at uint32, consumer []byte, deadline int64) {
+func (l *QueueLog) lease(consumer []byte, deadline int64) {
 	if l.On {
-		l.op(opLease, uint64(at), uint64(deadline))
+		l.op(opLease, uint64(deadline))
 		l.text(consumer)
 	}
 }
@@ -113,7 +111,7 @@ func (l *QueueLog) publish(r *publishing, window int64) {
 		return
 	}
 	l.op(opPublish, r.seq, uint64(r.at), uint64(r.Priority), uint64(r.Due), uint64(r.dies),
-		uint64(r.Retries+1), uint64(r.ticket+1), uint64(max(window, 0)))
+		uint64(r.Retries+1), uint64(max(window, 0)))
 	l.text(r.ID)
 	l.text(r.Payload)
 	l.b = binary.AppendUvarint(l.b, uint64(len(r.Headers)))
@@ -210,8 +208,8 @@ func (q *Queue) apply(r *queueReader) bool {
 		}
 		q.removeDead(seq)
 	default:
-		at := uint32(r.upTo(noTicket - 1))
-		return !r.bad && q.tickets.live(at) && q.applyTicket(r, code, at)
+		at, ok := q.ticketOf(r.number())
+		return !r.bad && ok && q.applyTicket(r, code, at)
 	}
 	return true
 }
@@ -268,15 +266,13 @@ func (q *Queue) applyPublish(r *queueReader) bool {
 	p.Priority = int(r.upTo(priorities - 1))
 	p.Due, p.dies = r.time(), r.time()
 	p.Retries = int64(r.upTo(MaxRetries+1)) - 1
-	p.ticket = uint32(r.upTo(noTicket)) - 1
 	window := r.time()
 	p.ID = r.text(MaxMessageID)
 	p.Payload = r.text(math.MaxInt)
 	for n := r.upTo(uint64(len(r.b))); n > 0 && !r.bad; n-- {
 		p.Headers = append(p.Headers, r.text(math.MaxInt))
 	}
-	timed := p.Due != 0 || p.dies != 0
-	if r.bad || p.seq <= q.seq || timed != (p.ticket != noTicket) || timed && !q.tickets.vacant(p.ticket) {
+	if r.bad || p.seq <= q.seq {
 		return false
 	}
 	q.publish(&p)
@@ -285,21 +281,12 @@ func (q *Queue) applyPublish(r *queueReader) bool {
 }
 
 func (q *Queue) applyLease(r *queueReader) bool {
-	at, deadline := uint32(r.upTo(noTicket-1)), r.time()
+	deadline := r.time()
 	name := r.text(math.MaxInt)
 	if r.bad || q.filled == 0 {
 		return false
 	}
-	m := q.next()
-	if has := m.ticket(); has != noTicket && has != at || has == noTicket && !q.tickets.vacant(at) {
-		return false
-	}
 	worker, _ := q.workers.open(name, 0, math.MaxInt)
-	q.lease(m, at, worker, deadline)
+	q.lease(q.next(), worker, deadline)
 	return true
-}
-
-// vacant reports whether a new ticket may have number i.
-func (t *tickets) vacant(i uint32) bool {
-	return int(i) <= len(t.slots) && !t.live(i)
 }

@@ -196,7 +196,6 @@ func uvarintBytes(n uint64) int {
 // ends.
 type Message struct {
 	State  QueueState
-	Ticket uint32     // of an unacked one
 	Reason DeadReason // of a dead one
 	Last   int64      // last failure of a dead one, unix milliseconds
 	m      message
@@ -207,7 +206,7 @@ func (m Message) AppendID(to []byte) []byte { return m.m.appendID(to) }
 
 // AppendReceipt appends the receipt under which an unacked message is held.
 func (m Message) AppendReceipt(to []byte) []byte {
-	return receipt{m.Ticket, m.m.seq, m.m.deliveries()}.appendTo(to)
+	return appendReceipt(to, m.m.seq, m.m.deliveries())
 }
 
 // Payload returns the payload.
@@ -352,8 +351,6 @@ type tickets struct {
 
 func (t *tickets) at(i uint32) *ticket { return &t.slots[i] }
 
-func (t *tickets) live(i uint32) bool { return int(i) < len(t.slots) && t.slots[i].live }
-
 // each visits the live tickets in order of number; visit may free or change the
 // one it sees.
 func (t *tickets) each(visit func(i uint32, v *ticket)) {
@@ -376,23 +373,12 @@ func (t *tickets) due() int64 {
 	return t.slots[t.heap[0]].when
 }
 
-// take makes a ticket: number i, or for noTicket a free one. It returns the
-// number.
-func (t *tickets) take(i uint32, v ticket) uint32 {
-	for i == noTicket && len(t.unused) > 0 {
-		last := t.unused[len(t.unused)-1]
-		t.unused = t.unused[:len(t.unused)-1]
-		if int(last) < len(t.slots) && !t.slots[last].live { // else taken by its number meanwhile
-			i = last
-		}
-	}
-	if i == noTicket {
-		i = uint32(len(t.slots))
-	}
-	for int(i) >= len(t.slots) {
-		if n := uint32(len(t.slots)); n != i {
-			t.unused = append(t.unused, n)
-		}
+// take makes a ticket and returns its number.
+func (t *tickets) take(v ticket) uint32 {
+	i := uint32(len(t.slots))
+	if n := len(t.unused); n > 0 {
+		i, t.unused = t.unused[n-1], t.unused[:n-1]
+	} else {
 		t.slots = append(t.slots, ticket{})
 	}
 	v.live, v.place = true, uint32(len(t.heap))

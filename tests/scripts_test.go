@@ -11,6 +11,7 @@ import (
 var (
 	flagAddr   = flag.String("addr", "", "run the scripts against the server at host:port")
 	flagRecord = flag.Bool("record", false, "let redis-server write the replies into the scripts")
+	flagOwn    = flag.Bool("own", false, "with -record: our server writes the replies of the sections marked own, for review")
 	flagProto  = flag.Int("proto", 0, "run the scripts in this protocol only (2 or 3)")
 	flagDoor   = flag.String("door", "", "run the scripts through this door only (loop or redcon)")
 	flagAll    = flag.Bool("all", false, "run every script through both doors in both protocols")
@@ -102,11 +103,19 @@ func newRun(t *testing.T, s *script, sec *section, srv *target, proto int) *run 
 func record(t *testing.T, s *script) {
 	rec := &recording{script: s, replies: map[int]map[int]value{}}
 	for _, sec := range s.sections {
+		if (sec.apart != "") != *flagOwn {
+			continue
+		}
 		for _, proto := range []int{2, 3} {
 			if sec.proto != 0 && sec.proto != proto {
 				continue
 			}
-			srv := startRedis(t, sec.options)
+			var srv *target
+			if *flagOwn {
+				srv = startSynap(t, "loop", sec.options)
+			} else {
+				srv = startRedis(t, sec.options)
+			}
 			r := newRun(t, s, sec, srv, proto)
 			r.judge = rec.judge(proto, r)
 			r.steps()
