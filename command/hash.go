@@ -158,11 +158,7 @@ func setFields(c *Ctx) (created int, ok bool) {
 	if !ok || !fits(c, &h, pairs...) {
 		return 0, false
 	}
-	for i := 0; i < len(pairs); i += 2 {
-		if h.Set(pairs[i], pairs[i+1]) {
-			created++
-		}
-	}
+	created = h.SetMany(pairs)
 	h.Done()
 	return created, true
 }

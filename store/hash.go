@@ -268,20 +268,51 @@ func (h *Hash) setPacked(field, value []byte, keep bool) (created bool) {
 
 // create makes a packed hash of one field.
 func (h *Hash) create(field, value []byte) {
-	f, v := pack(field), pack(value)
-	var room [256]byte
-	b := room[:]
-	n := hashHead + f.total() + v.total()
-	if n > len(b) {
-		b = make([]byte, n)
-	}
-	b = b[:n]
-	b[0], b[1] = 0, 1
-	v.put(b[hashHead+f.put(b[hashHead:]):])
-	h.tx.putBlob(h.key, KindHash, b)
-	h.told = true
-	h.reopen()
+	b := append(h.tx.scratch[:0], 0, 1)
+	h.store(appendPacked(appendPacked(b, pack(field)), pack(value)))
 	h.name(len(field), len(value))
+}
+
+// SetMany sets fields and values by turns and returns how many fields are new.
+func (h *Hash) SetMany(pairs [][]byte) (created int) {
+	if !h.live && len(pairs) > 2 && h.createMany(pairs) {
+		return len(pairs) / 2
+	}
+	for i := 0; i+1 < len(pairs); i += 2 {
+		if h.Set(pairs[i], pairs[i+1]) {
+			created++
+		}
+	}
+	return created
+}
+
+// createMany makes a packed hash, and reports false, with nothing done, if it
+// would be too large or a field comes twice.
+func (h *Hash) createMany(pairs [][]byte) bool {
+	if len(pairs)/2 > hashPackedMax {
+		return false
+	}
+	b := append(h.tx.scratch[:0], 0, byte(len(pairs)/2))
+	longest := 0
+	for i, v := range pairs {
+		e := pack(v)
+		if len(b)+e.total() > hashHead+packedMax || i&1 == 0 && pairsOf(b).find(v) >= 0 {
+			return false
+		}
+		b = appendPacked(b, e)
+		longest = max(longest, len(v))
+	}
+	h.store(b)
+	h.name(longest, 0)
+	return true
+}
+
+// store stores a new packed hash, made in the transaction's scratch.
+func (h *Hash) store(blob []byte) {
+	h.tx.scratch = blob
+	h.tx.putBlob(h.key, KindHash, blob)
+	h.reopen()
+	h.wrote, h.told = true, true
 }
 
 // replace puts e in the place of the element [from, to) of a packed hash. It

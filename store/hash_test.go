@@ -189,6 +189,10 @@ func (b *hashBench) setTime(h *Hash, m hashModel, key, f string) {
 // many sets or deletes a row of fields.
 func (b *hashBench) many(h *Hash, m hashModel, key string) {
 	drop := b.rnd.IntN(2) == 0
+	if !drop && b.rnd.IntN(2) == 0 {
+		b.setMany(h, m, key)
+		return
+	}
 	for range b.rnd.IntN(60) {
 		f := b.field()
 		if drop {
@@ -199,6 +203,20 @@ func (b *hashBench) many(h *Hash, m hashModel, key string) {
 			m[f] = hashField{"many", -1}
 			b.name(key, f, "many")
 		}
+	}
+}
+
+func (b *hashBench) setMany(h *Hash, m hashModel, key string) {
+	var pairs [][]byte
+	had := len(m)
+	for range b.rnd.IntN(90) {
+		f, v := b.field(), randomValue(b.rnd)
+		pairs = append(pairs, []byte(f), []byte(v))
+		m[f] = hashField{v, -1}
+		b.name(key, f, v)
+	}
+	if got := h.SetMany(pairs); got != len(m)-had {
+		b.t.Fatalf("SetMany says %d are new, not %d", got, len(m)-had)
 	}
 }
 
@@ -394,6 +412,81 @@ func TestFieldsExpiredAreReported(t *testing.T) {
 			t.Fatalf("%d fields are counted", got)
 		}
 	}
+}
+
+// Fields of a large hash whose time has come are absent to everything, though
+// only some of them are removed by a look-up.
+func TestOverdueFieldsArePassedOver(t *testing.T) {
+	const n = 20 * lazyFields
+	b := newHashBench(t, 1, 10, true)
+	h := b.open("h")
+	m := hashModel{}
+	for i := range n {
+		f := fmt.Sprintf("f%d", i)
+		h.Set([]byte(f), []byte("v"))
+		m[f] = hashField{"v", -1}
+		if i%100 != 0 {
+			h.ExpireAt([]byte(f), b.tx.Now+1)
+			delete(m, f)
+		}
+	}
+	h.Done()
+	b.close()
+	b.tx.Now++
+	b.models["h"], b.named["h"] = m, true
+	for range 5 {
+		h = b.open("h")
+		b.check(h, m, "h")
+		for f := range m {
+			if v, ok := h.Get([]byte(f)); !ok || string(v) != "v" {
+				t.Fatalf("Get(%s) = %q, %v", f, v, ok)
+			}
+		}
+		over := fmt.Appendf(nil, "f%d", n-1) // far behind what look-ups remove
+		if _, ok := h.Get(over); ok || h.Delete(over) || h.ExpireAt(over, b.tx.Now+5) {
+			t.Fatal("an overdue field is there")
+		}
+		if _, ok := h.Deadline(over); ok {
+			t.Fatal("an overdue field has a deadline")
+		}
+		b.close()
+	}
+	h = b.open("h")
+	for i, set := range []func(f, v []byte) bool{h.Set, h.Update} {
+		f := fmt.Sprintf("f%d", n-1-i)
+		if !set([]byte(f), []byte("new")) {
+			t.Fatal("an overdue field is not new")
+		}
+		m[f] = hashField{"new", -1}
+	}
+	h.Done()
+	b.check(h, m, "h")
+	b.close()
+	b.end([]string{"h"})
+}
+
+// A random field is found even where nearly all are overdue.
+func TestRandomAmongOverdueFields(t *testing.T) {
+	b := newHashBench(t, 1, 10, true)
+	h := b.open("h")
+	for i := range 50 * lazyFields {
+		f := fmt.Appendf(nil, "f%d", i)
+		h.Set(f, []byte("v"))
+		h.ExpireAt(f, b.tx.Now+1)
+	}
+	h.Set([]byte("alive"), []byte("v"))
+	h.Done()
+	b.close()
+	b.tx.Now++
+	h = b.open("h")
+	defer b.close()
+	rnd := uint64(1)
+	h.Random(3, &rnd, func(f, _ []byte) bool {
+		if string(f) != "alive" {
+			t.Errorf("%s is overdue", f)
+		}
+		return true
+	})
 }
 
 // A hash that has nothing left but overdue fields is no key to a walk.

@@ -39,6 +39,7 @@ type Tx struct {
 	logTurn int
 	number  numberText // a packed number's text while it is visited
 	field   numberText // likewise, of a field beside its value
+	scratch []byte     // where a packed value is made
 }
 
 type knownKey struct {
