@@ -64,7 +64,7 @@ func groupCategory(group string) string {
 	switch group {
 	case "generic":
 		return "keyspace"
-	case "sorted_set":
+	case "sorted-set":
 		return "sortedset"
 	case "transactions":
 		return "transaction"

@@ -22,19 +22,19 @@ func zsetWriteRows() []Row {
 		{
 			Name: "zadd", Usage: "key [NX | XX] [GT | LT] [CH] [INCR] score:double member [score:double member ...]", Arity: -4,
 			Summary: "Adds members to a sorted set, which is created if it does not exist, or changes their scores.",
-			Group:   "sorted_set", Since: "1.2.0", Complexity: "O(log(N)) for each member, where N is the number of members in the sorted set",
+			Group:   "sorted-set", Since: "1.2.0", Complexity: "O(log(N)) for each member, where N is the number of members in the sorted set",
 			Flags: Write | DenyOOM | Fast, Keys: oneKey(RW | Update), Run: func(c *Ctx) { zadd(c, 0) },
 		},
 		{
 			Name: "zincrby", Usage: "key increment member", Arity: 4, Event: "zincr",
 			Summary: "Adds to the score of a member, which is created with a score of 0 if it does not exist.",
-			Group:   "sorted_set", Since: "1.2.0", Complexity: "O(log(N)) where N is the number of members in the sorted set",
+			Group:   "sorted-set", Since: "1.2.0", Complexity: "O(log(N)) where N is the number of members in the sorted set",
 			Flags: Write | DenyOOM | Fast, Keys: oneKey(RW | Access | Update), Run: func(c *Ctx) { zadd(c, store.ZAddIncr) },
 		},
 		{
 			Name: "zrem", Usage: "key member [member ...]", Arity: -3,
 			Summary: "Removes members and returns how many there were.",
-			Group:   "sorted_set", Since: "1.2.0", Complexity: "O(M*log(N)) where N is the number of members in the sorted set and M the number of those to remove",
+			Group:   "sorted-set", Since: "1.2.0", Complexity: "O(M*log(N)) where N is the number of members in the sorted set and M the number of those to remove",
 			Flags: Write | Fast, Keys: oneKey(RW | Delete), Run: zrem,
 		},
 	}

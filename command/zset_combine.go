@@ -21,7 +21,7 @@ func zsetCombineRows() []Row {
 		return Row{
 			Name: name, Usage: usage, Arity: -3,
 			Summary: summary,
-			Group:   "sorted_set", Since: "6.2.0", Complexity: cost,
+			Group:   "sorted-set", Since: "6.2.0", Complexity: cost,
 			Flags: ReadOnly, Run: func(c *Ctx) { zcombine(c, o) },
 			Keys: []KeySpec{{Flags: RO | Access, Begin: 1, NumKeys: true, First: 1, Step: 1}},
 		}
@@ -31,7 +31,7 @@ func zsetCombineRows() []Row {
 		return Row{
 			Name: name, Usage: "destination " + usage, Arity: -4,
 			Summary: summary,
-			Group:   "sorted_set", Since: since, Complexity: cost,
+			Group:   "sorted-set", Since: since, Complexity: cost,
 			Flags: Write | DenyOOM, Run: func(c *Ctx) { zcombine(c, o) },
 			Keys: []KeySpec{{Flags: OW | Update, Begin: 1}, {Flags: RO | Access, Begin: 2, NumKeys: true, First: 1, Step: 1}},
 		}

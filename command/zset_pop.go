@@ -12,7 +12,7 @@ func zsetPopRows() []Row {
 		return Row{
 			Name: name, Usage: "key [count]", Arity: -2,
 			Summary: summary,
-			Group:   "sorted_set", Since: "5.0.0", Complexity: "O(log(N)*M) where N is the number of members in the sorted set and M the number of those popped",
+			Group:   "sorted-set", Since: "5.0.0", Complexity: "O(log(N)*M) where N is the number of members in the sorted set and M the number of those popped",
 			Flags: Write | Fast, Keys: oneKey(RW | Access | Delete), Run: func(c *Ctx) { zpop(c, end) },
 		}
 	}
@@ -20,7 +20,7 @@ func zsetPopRows() []Row {
 		return Row{
 			Name: name, Usage: "key [key ...] timeout:double", Arity: -3, Event: event,
 			Summary: summary,
-			Group:   "sorted_set", Since: "5.0.0", Complexity: "O(log(N)) where N is the number of members in the sorted set",
+			Group:   "sorted-set", Since: "5.0.0", Complexity: "O(log(N)) where N is the number of members in the sorted set",
 			Flags: Write | Fast | Blocking, Run: func(c *Ctx) { bzpop(c, end) },
 			Keys: []KeySpec{{Flags: RW | Access | Delete, Begin: 1, Last: -2, Step: 1}},
 		}
@@ -32,7 +32,7 @@ func zsetPopRows() []Row {
 		{
 			Name: "zmpop", Usage: "numkeys key [key ...] <MIN | MAX> [COUNT count]", Arity: -4,
 			Summary: "Removes and returns members with the lowest or highest scores of the first sorted set of several that is not empty.",
-			Group:   "sorted_set", Since: "7.0.0", Complexity: cost,
+			Group:   "sorted-set", Since: "7.0.0", Complexity: cost,
 			Flags: Write, Run: zmpop,
 			Keys: []KeySpec{{Flags: RW | Access | Delete, Begin: 1, NumKeys: true, First: 1, Step: 1}},
 		},
@@ -41,7 +41,7 @@ func zsetPopRows() []Row {
 		{
 			Name: "bzmpop", Usage: "timeout:double numkeys key [key ...] <MIN | MAX> [COUNT count]", Arity: -5,
 			Summary: "Removes and returns members with the lowest or highest scores of the first sorted set that is not empty, and waits for one if there is none.",
-			Group:   "sorted_set", Since: "7.0.0", Complexity: cost,
+			Group:   "sorted-set", Since: "7.0.0", Complexity: cost,
 			Flags: Write | Blocking, Run: bzmpop,
 			Keys: []KeySpec{{Flags: RW | Access | Delete, Begin: 2, NumKeys: true, First: 1, Step: 1}},
 		},

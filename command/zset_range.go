@@ -12,7 +12,7 @@ func zsetRangeRows() []Row {
 		return Row{
 			Name: name, Usage: usage, Arity: -4,
 			Summary: summary,
-			Group:   "sorted_set", Since: since, Complexity: cost,
+			Group:   "sorted-set", Since: since, Complexity: cost,
 			Flags: ReadOnly, Keys: oneKey(RO | Access), Run: func(c *Ctx) { zrange(c, o) },
 		}
 	}
@@ -41,7 +41,7 @@ func zsetRangeRows() []Row {
 		{
 			Name: "zrangestore", Usage: "dst:key src:key min:string max:string [BYSCORE | BYLEX] [REV] [LIMIT offset count]", Arity: -5,
 			Summary: "Stores the members within a range of ranks, scores or texts as another sorted set.",
-			Group:   "sorted_set", Since: "6.2.0", Complexity: "O(log(N)+M) where N is the number of members in the sorted set and M the number of those stored",
+			Group:   "sorted-set", Since: "6.2.0", Complexity: "O(log(N)+M) where N is the number of members in the sorted set and M the number of those stored",
 			Flags: Write | DenyOOM, Keys: twoKeys(OW|Update, RO|Access), Run: zrangestore,
 		},
 	}
@@ -52,7 +52,7 @@ func zsetRemoveRangeRows() []Row {
 		return Row{
 			Name: name, Usage: usage, Arity: 4,
 			Summary: summary,
-			Group:   "sorted_set", Since: since, Complexity: "O(log(N)+M) where N is the number of members in the sorted set and M the number of those removed",
+			Group:   "sorted-set", Since: since, Complexity: "O(log(N)+M) where N is the number of members in the sorted set and M the number of those removed",
 			Flags: Write, Keys: oneKey(RW | Delete), Run: func(c *Ctx) { zremrange(c, by) },
 		}
 	}

@@ -13,7 +13,7 @@ func zsetReadRows() []Row {
 		return Row{
 			Name: name, Usage: "key member [WITHSCORE]", Arity: -3,
 			Summary: summary,
-			Group:   "sorted_set", Since: since, Complexity: "O(log(N)) where N is the number of members in the sorted set",
+			Group:   "sorted-set", Since: since, Complexity: "O(log(N)) where N is the number of members in the sorted set",
 			Flags: ReadOnly | Fast, Keys: oneKey(RO | Access), Run: func(c *Ctx) { zrank(c, back) },
 		}
 	}
@@ -21,19 +21,19 @@ func zsetReadRows() []Row {
 		{
 			Name: "zcard", Usage: "key", Arity: 2,
 			Summary: "Returns the number of members of a sorted set.",
-			Group:   "sorted_set", Since: "1.2.0", Complexity: "O(1)",
+			Group:   "sorted-set", Since: "1.2.0", Complexity: "O(1)",
 			Flags: ReadOnly | Fast, Keys: oneKey(RO), Run: zcard,
 		},
 		{
 			Name: "zscore", Usage: "key member", Arity: 3,
 			Summary: "Returns the score of a member.",
-			Group:   "sorted_set", Since: "1.2.0", Complexity: "O(1)",
+			Group:   "sorted-set", Since: "1.2.0", Complexity: "O(1)",
 			Flags: ReadOnly | Fast, Keys: oneKey(RO | Access), Run: zscore,
 		},
 		{
 			Name: "zmscore", Usage: "key member [member ...]", Arity: -3,
 			Summary: "Returns the scores of several members, null for those that do not exist.",
-			Group:   "sorted_set", Since: "6.2.0", Complexity: "O(N) where N is the number of members asked for",
+			Group:   "sorted-set", Since: "6.2.0", Complexity: "O(N) where N is the number of members asked for",
 			Flags: ReadOnly | Fast, Keys: oneKey(RO | Access), Run: zmscore,
 		},
 		rank("zrank", "2.0.0", "Returns how many members stand before one, in ascending order of score.", false),
@@ -41,26 +41,26 @@ func zsetReadRows() []Row {
 		{
 			Name: "zcount", Usage: "key min:double max:double", Arity: 4,
 			Summary: "Returns how many members have scores within a range.",
-			Group:   "sorted_set", Since: "2.0.0", Complexity: "O(log(N)) where N is the number of members in the sorted set",
+			Group:   "sorted-set", Since: "2.0.0", Complexity: "O(log(N)) where N is the number of members in the sorted set",
 			Flags: ReadOnly | Fast, Keys: oneKey(RO | Access), Run: zcount,
 		},
 		{
 			Name: "zlexcount", Usage: "key min:string max:string", Arity: 4,
 			Summary: "Returns how many members are within a range of texts.",
-			Group:   "sorted_set", Since: "2.8.9", Complexity: "O(log(N)) where N is the number of members in the sorted set",
+			Group:   "sorted-set", Since: "2.8.9", Complexity: "O(log(N)) where N is the number of members in the sorted set",
 			Flags: ReadOnly | Fast, Keys: oneKey(RO | Access), Run: zlexcount,
 		},
 		{
 			Name: "zrandmember", Usage: "key [count [WITHSCORES]]", Arity: -2,
 			Summary: "Returns random members: different ones, or with a negative count any.",
-			Group:   "sorted_set", Since: "6.2.0", Complexity: "O(N*log(M)) where N is the number of members returned and M that of the sorted set",
+			Group:   "sorted-set", Since: "6.2.0", Complexity: "O(N*log(M)) where N is the number of members returned and M that of the sorted set",
 			Flags: ReadOnly, Keys: oneKey(RO | Access), Run: zrandmember,
 			Tips: []string{"nondeterministic_output"},
 		},
 		{
 			Name: "zscan", Usage: "key cursor [MATCH pattern] [COUNT count] [NOSCORES]", Arity: -3,
 			Summary: "Returns some members with their scores and where to go on.",
-			Group:   "sorted_set", Since: "2.8.0", Complexity: "O(1) for each call, O(N) for a whole walk, where N is the number of members",
+			Group:   "sorted-set", Since: "2.8.0", Complexity: "O(1) for each call, O(N) for a whole walk, where N is the number of members",
 			Flags: ReadOnly, Keys: oneKey(RO | Access), Run: zscan,
 			Tips: []string{"nondeterministic_output"},
 		},
