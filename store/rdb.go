@@ -32,8 +32,8 @@ const (
 	rdbHashMetadata     = 24 // with times of expiry
 	rdbHashListpackEx   = 25
 	rdbQueue            = 127 // ours
-	rdbVersionWritten   = 10 // Redis 7.0
-	rdbVersionWrittenEx = 12 // Redis 7.4, for what only it knows
+	rdbVersionWritten   = 10  // Redis 7.0
+	rdbVersionWrittenEx = 12  // Redis 7.4, for what only it knows
 	rdbVersionRead      = 12
 )
 
