@@ -88,6 +88,8 @@ var busyArgs = []string{
 	"--hash-max-listpack-entries", "11", "--hash-max-listpack-value", "12", "--set-max-intset-entries", "13", "--set-max-listpack-entries", "14",
 	"--set-max-listpack-value", "15", "--zset-max-listpack-entries", "16", "--zset-max-listpack-value", "17", "--hll-sparse-max-bytes", "18",
 	"--notify-keyspace-events", "mKEn$l", "--tracking-table-max-keys", "19",
+	"--queue-max-depth", "20", "--queue-ack-deadline", "21ms", "--queue-retries", "22", "--queue-priority", "3", "--queue-prefetch", "24",
+	"--queue-dedup-window", "25s", "--queue-dlq-max", "26", "--queue-max-consumers", "27",
 	"--lazyfree-lazy-user-flush", "yes", "--list-max-listpack-size", "-1", "--stream-node-max-bytes", "0", "--stream-node-max-entries", "7",
 	"--stream-event-type-field", "kind", "--dir", "/tmp", "--hz", "20", "--shutdown-timeout", "1", "--enable-debug-command", "local", "--enable-protected-configs", "yes",
 	"--loglevel", "debug", "--logfile", "x.log", "--log-format", "json", "--slowlog-log-slower-than", "-1", "--slowlog-max-len", "5", "--latency-monitor-threshold", "6",

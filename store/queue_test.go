@@ -110,91 +110,108 @@ func TestQueueOrder(t *testing.T) {
 	p.equal()
 }
 
+// queueDriver does random things to a queue and keeps a tally of them.
+type queueDriver struct {
+	*queuePair
+	rnd              *rand.Rand
+	held             []string // receipts, also old ones
+	published, acked int
+}
+
+func (d *queueDriver) receipt() []byte {
+	if len(d.held) == 0 {
+		return nil
+	}
+	return []byte(d.held[d.rnd.IntN(len(d.held))])
+}
+
+func (d *queueDriver) publication() Publication {
+	m := Publication{Payload: fmt.Appendf(nil, "payload %d", d.published), Priority: d.rnd.IntN(10), Retries: int64(d.rnd.IntN(4)) - 1}
+	if d.rnd.IntN(4) == 0 {
+		m.Due = d.now + int64(d.rnd.IntN(40))
+	}
+	if d.rnd.IntN(4) == 0 {
+		m.TTL = 1 + int64(d.rnd.IntN(60))
+	}
+	if d.rnd.IntN(4) == 0 {
+		m.Headers = [][]byte{[]byte("a"), []byte("b")}
+	}
+	if d.rnd.IntN(3) == 0 {
+		m.ID = fmt.Appendf(nil, "id-%d", d.published)
+	}
+	return m
+}
+
+func (d *queueDriver) step() {
+	d.now += int64(d.rnd.IntN(4))
+	switch d.rnd.IntN(12) {
+	case 0, 1, 2, 3:
+		d.publish(d.publication())
+		d.published++
+	case 4, 5:
+		r, _ := d.consume(fmt.Sprint("w", d.rnd.IntN(5)), 1+d.rnd.IntN(5))
+		d.held = append(d.held, r...)
+		d.held = d.held[max(0, len(d.held)-200):]
+	case 6:
+		if d.q.Ack(d.receipt(), d.now, d.begin()) {
+			d.acked++
+		}
+		d.end()
+	case 7:
+		d.q.Nack(d.receipt(), int64(d.rnd.IntN(30))-1, d.rnd.IntN(5) == 0, d.now, d.begin())
+		d.end()
+	case 8:
+		d.q.Extend(d.receipt(), d.now+int64(d.rnd.IntN(90)), d.now, d.begin())
+		d.end()
+	case 9:
+		d.q.Fire(d.now, 1+d.rnd.IntN(50), d.begin())
+		d.end()
+	case 10:
+		if n := d.q.In(Dead); n > 0 && d.rnd.IntN(3) == 0 {
+			d.deadLetters(n)
+		}
+	case 11:
+		if d.rnd.IntN(100) == 0 {
+			d.q.Purge(QueueState(d.rnd.IntN(4)), d.begin())
+			d.end()
+		}
+	}
+}
+
+func (d *queueDriver) deadLetters(n int) {
+	var ids [][]byte
+	d.q.DeadLetters(d.rnd.IntN(n), func(m Message) bool {
+		ids = append(ids, m.AppendID(nil))
+		return d.rnd.IntN(3) > 0
+	})
+	log := d.begin()
+	if d.rnd.IntN(2) == 0 {
+		d.published += d.q.Redrive(d.q, ids, len(ids), d.now, log, log)
+	} else {
+		for _, id := range ids {
+			d.q.DropDead(id, log)
+		}
+	}
+	d.end()
+}
+
 // TestQueueModel drives a queue at random, checks its counts against the tally
 // of what was done, and that log and dump repeat it.
 func TestQueueModel(t *testing.T) {
 	for seed := range uint64(20) {
 		rnd := rand.New(rand.NewPCG(seed, 7))
-		p := newQueuePair(t, QueueSettings{AckDeadline: 50, Retries: 2, Backoff: int64(rnd.IntN(2) * 10), BackoffMax: 35, DeadMax: int64(rnd.IntN(2) * 40)})
-		var held []string
-		published, acked, dropped := 0, 0, 0
+		set := QueueSettings{AckDeadline: 50, Retries: 2, Backoff: int64(rnd.IntN(2) * 10), BackoffMax: 35, DeadMax: int64(rnd.IntN(2) * 40)}
+		d := &queueDriver{queuePair: newQueuePair(t, set), rnd: rnd}
 		for range 3000 {
-			p.now += int64(rnd.IntN(4))
-			switch rnd.IntN(12) {
-			case 0, 1, 2, 3:
-				m := Publication{Payload: fmt.Appendf(nil, "payload %d", published), Priority: rnd.IntN(10), Retries: int64(rnd.IntN(4)) - 1}
-				if rnd.IntN(4) == 0 {
-					m.Due = p.now + int64(rnd.IntN(40))
-				}
-				if rnd.IntN(4) == 0 {
-					m.TTL = 1 + int64(rnd.IntN(60))
-				}
-				if rnd.IntN(4) == 0 {
-					m.Headers = [][]byte{[]byte("a"), []byte("b")}
-				}
-				if rnd.IntN(3) == 0 {
-					m.ID = fmt.Appendf(nil, "id-%d", published)
-				}
-				p.publish(m)
-				published++
-			case 4, 5:
-				r, _ := p.consume(fmt.Sprint("w", rnd.IntN(5)), 1+rnd.IntN(5))
-				held = append(held, r...)
-			case 6:
-				if len(held) > 0 && p.q.Ack([]byte(held[rnd.IntN(len(held))]), p.now, p.begin()) {
-					acked++
-					p.end()
-				}
-			case 7:
-				if len(held) > 0 {
-					p.q.Nack([]byte(held[rnd.IntN(len(held))]), int64(rnd.IntN(30))-1, rnd.IntN(5) == 0, p.now, p.begin())
-					p.end()
-				}
-			case 8:
-				if len(held) > 0 {
-					p.q.Extend([]byte(held[rnd.IntN(len(held))]), p.now+int64(rnd.IntN(90)), p.now, p.begin())
-					p.end()
-				}
-			case 9:
-				p.q.Fire(p.now, 1+rnd.IntN(50), p.begin())
-				p.end()
-			case 10:
-				if n := p.q.In(Dead); n > 0 && rnd.IntN(3) == 0 {
-					var ids [][]byte
-					p.q.DeadLetters(rnd.IntN(n), func(m Message) bool {
-						ids = append(ids, m.AppendID(nil))
-						return rnd.IntN(3) > 0
-					})
-					log := p.begin()
-					if rnd.IntN(2) == 0 {
-						published += p.q.Redrive(p.q, ids, len(ids), p.now, log, log)
-					} else {
-						for _, id := range ids {
-							if p.q.DropDead(id, log) {
-								dropped++
-							}
-						}
-					}
-					p.end()
-				}
-			case 11:
-				if rnd.IntN(100) == 0 {
-					dropped += p.q.Purge(QueueState(rnd.IntN(4)), p.begin())
-					p.end()
-				}
-			}
-			if len(held) > 200 {
-				held = held[100:]
-			}
+			d.step()
 		}
-		c := p.q.Counters()
-		if int(c.Published) != published || int(c.Acked) != acked {
-			t.Fatalf("seed %d: counted %d published and %d acked, did %d and %d", seed, c.Published, c.Acked, published, acked)
+		if c := d.q.Counters(); int(c.Published) != d.published || int(c.Acked) != d.acked {
+			t.Fatalf("seed %d: counted %d published and %d acked, did %d and %d", seed, c.Published, c.Acked, d.published, d.acked)
 		}
-		p.equal()
-		checkQueue(t, p.q)
-		p.q.release()
-		p.two.release()
+		d.equal()
+		checkQueue(t, d.q)
+		d.q.release()
+		d.two.release()
 	}
 }
 
