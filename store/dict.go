@@ -16,9 +16,7 @@ type dict struct {
 	overflow array  // of bucket, numbered from 1
 	n        uint32 // buckets in use
 	low      uint32 // 1<<k - 1 with 1<<k ≤ n < 1<<(k+1)
-	cut      uint32 // overflow buckets ever used
-	free     uint32 // head of the list of unused overflow buckets, 0: none
-	chained  uint32 // overflow buckets in use
+	chained  uint32 // overflow buckets
 	count    int    // entries
 }
 
@@ -142,28 +140,38 @@ func (d *dict) put(i uint32, tag uint8, r ref) {
 
 func (d *dict) newOverflow() uint32 {
 	d.chained++
-	if i := d.free; i != 0 {
-		b := (*bucket)(d.overflow.at(i))
-		d.free, b.next = b.next, 0
-		return i
-	}
-	d.cut++
-	d.overflow.reserve(d.cut)
-	*(*bucket)(d.overflow.at(d.cut)) = bucket{}
-	return d.cut
+	d.overflow.reserve(d.chained)
+	*(*bucket)(d.overflow.at(d.chained)) = bucket{}
+	return d.chained
 }
 
-// freeOverflow takes the empty overflow bucket after prev out of its chain.
-func (d *dict) freeOverflow(prev *bucket) {
-	i := prev.next
-	b := (*bucket)(d.overflow.at(i))
-	prev.next = b.next
-	*b = bucket{next: d.free}
-	d.free = i
-	if d.chained--; d.chained == 0 {
-		d.cut, d.free = 0, 0
-		d.overflow.trim(0)
+// freeOverflow takes the overflow bucket after prev out of its chain. The one
+// with the highest number gets its place, so that none is ever idle. Every
+// other overflow bucket must be in the chain of its entries' home.
+func (d *dict) freeOverflow(prev *bucket, c hasher) {
+	i, last := prev.next, d.chained
+	free := (*bucket)(d.overflow.at(i))
+	prev.next = free.next
+	if i != last {
+		moved := (*bucket)(d.overflow.at(last))
+		*free = *moved
+		b := d.bucket(d.home(c.hashOf(moved.some())))
+		for b.next != last {
+			b = d.following(b)
+		}
+		b.next = i
 	}
+	d.chained--
+	d.overflow.trim(d.chained)
+}
+
+// some returns an entry of b, which has one.
+func (b *bucket) some() ref {
+	i := 0
+	for b.tags[i] == 0 {
+		i++
+	}
+	return b.refs[i]
 }
 
 // place is where the index holds an entry, until the index next changes.
@@ -174,7 +182,7 @@ type place struct {
 
 // remove deletes the entry of hash h at p. The chain's last entry takes its
 // place, so that chains stay short.
-func (d *dict) remove(h uint64, p place) {
+func (d *dict) remove(h uint64, p place, c hasher) {
 	d.count--
 	p.b.tags[p.i], p.b.refs[p.i] = 0, 0
 	var prev *bucket
@@ -196,7 +204,7 @@ func (d *dict) remove(h uint64, p place) {
 		break
 	}
 	if last.tags == [bucketSlots]uint8{} {
-		d.freeOverflow(prev)
+		d.freeOverflow(prev, c)
 	}
 }
 
@@ -210,84 +218,63 @@ func (d *dict) settle(c hasher) {
 	case d.count > int(d.n)*splitAt:
 		d.split(c)
 	case d.n > 1 && d.count < int(d.n)*mergeAt:
-		d.merge()
+		d.merge(c)
 	}
 }
 
 // split shares the entries of the next bucket in turn with a new one.
 func (d *dict) split(c hasher) {
 	d.buckets.reserve(d.n)
-	from := d.n - (d.low + 1)
-	to := d.n
-	d.n++
+	from, to := d.n-(d.low+1), d.n
+	var room [3]bucket
+	all := d.drain(from, room[:0], c)
+	*d.bucket(to) = bucket{}
 	bit := uint64(d.low + 1)
+	d.n++
 	if d.n == 2*(d.low+1) {
 		d.low = d.low<<1 | 1
 	}
-	target := d.bucket(to)
-	*target = bucket{}
-	fill := 0
-	for b := d.bucket(from); b != nil; b = d.following(b) {
-		for i, tag := range b.tags {
-			if tag == 0 || c.hashOf(b.refs[i])&bit == 0 {
-				continue
+	for k := range all {
+		for i, tag := range all[k].tags {
+			switch {
+			case tag == 0:
+			case c.hashOf(all[k].refs[i])&bit != 0:
+				d.put(to, tag, all[k].refs[i])
+			default:
+				d.put(from, tag, all[k].refs[i])
 			}
-			if fill == bucketSlots {
-				target.next = d.newOverflow()
-				target, fill = d.following(target), 0
-			}
-			target.tags[fill], target.refs[fill] = tag, b.refs[i]
-			fill++
-			b.tags[i], b.refs[i] = 0, 0
-		}
-	}
-	d.tighten(d.bucket(from))
-}
-
-// tighten moves the entries of b's chain to its front and frees what is
-// then empty.
-func (d *dict) tighten(b *bucket) {
-	for b.next != 0 {
-		next := d.following(b)
-		for i, tag := range next.tags {
-			if tag == 0 {
-				continue
-			}
-			at, ok := b.vacant()
-			if !ok {
-				break
-			}
-			b.tags[at], b.refs[at] = tag, next.refs[i]
-			next.tags[i], next.refs[i] = 0, 0
-		}
-		if next.tags == [bucketSlots]uint8{} {
-			d.freeOverflow(b)
-		} else {
-			b = next
 		}
 	}
 }
 
 // merge undoes the last split.
-func (d *dict) merge() {
+func (d *dict) merge(c hasher) {
+	var room [3]bucket
+	all := d.drain(d.n-1, room[:0], c)
 	d.n--
 	if d.n <= d.low {
 		d.low >>= 1
 	}
-	from := d.bucket(d.n)
-	to := d.n & d.low
-	for b := from; b != nil; b = d.following(b) {
-		for i, tag := range b.tags {
+	for k := range all {
+		for i, tag := range all[k].tags {
 			if tag != 0 {
-				d.put(to, tag, b.refs[i])
+				d.put(d.n&d.low, tag, all[k].refs[i])
 			}
 		}
 	}
-	for from.next != 0 {
-		d.freeOverflow(from)
-	}
-	*from = bucket{}
 	d.buckets.trim(d.n)
+}
+
+// drain appends the buckets of bucket i's chain to all, and empties it.
+func (d *dict) drain(i uint32, all []bucket, c hasher) []bucket {
+	b := d.bucket(i)
+	all = append(all, *b)
+	for b.next != 0 {
+		all = append(all, *d.following(b))
+		d.freeOverflow(b, c)
+	}
+	*b = bucket{}
+	return all
 }
 
 // visit calls f for each entry of bucket i.
@@ -321,7 +308,7 @@ func (d *dict) scan(v uint64, f func(ref)) uint64 {
 func (d *dict) random(rnd *uint64) ref {
 	for {
 		x := mix(rnd)
-		i := uint32(uint64(uint32(x)) * uint64(d.n+d.cut) >> 32)
+		i := uint32(uint64(uint32(x)) * uint64(d.n+d.chained) >> 32)
 		var b *bucket
 		if i < d.n {
 			b = d.bucket(i)

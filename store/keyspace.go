@@ -242,19 +242,7 @@ func (sh *shard) randomRef(rnd *uint64) ref {
 	if c == nil || c.dict.count == 0 {
 		return 0
 	}
-	const places = 2 * bucketSlots // of a bucket and its first overflow; longer chains are rare
-	for {
-		x := mix(rnd)
-		b := c.dict.bucket(uint32(uint64(uint32(x)) * uint64(c.dict.n) >> 32))
-		for k := int(x>>32) % places; b != nil; b, k = c.dict.following(b), k-bucketSlots {
-			if k < bucketSlots {
-				if b.tags[k] != 0 {
-					return b.refs[k]
-				}
-				break
-			}
-		}
-	}
+	return c.dict.random(rnd)
 }
 
 // mix advances a splitmix64 generator (S. Vigna) and returns its output.

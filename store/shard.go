@@ -425,7 +425,7 @@ func (c *contents) delete(s slot) {
 	if s.expires() {
 		c.heap.remove(c, s.heapPlace())
 	}
-	c.dict.remove(s.h, s.place)
+	c.dict.remove(s.h, s.place, c)
 	c.free(r, s.entry)
 	c.dict.settle(c)
 }

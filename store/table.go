@@ -260,8 +260,10 @@ func (t *table) put(key, value []byte) (e elem, created bool) {
 	h := t.hash(key)
 	p, e := t.lookup(h, key)
 	if e != 0 {
-		e = t.replace(p, e, value)
-		t.reclaim()
+		if !t.overwrite(e, value) {
+			e = t.replace(p, e, value)
+			t.reclaim()
+		}
 		return e, false
 	}
 	e = t.add(key, value)
@@ -273,14 +275,23 @@ func (t *table) put(key, value []byte) (e elem, created bool) {
 
 // setValue replaces the value of e and returns its reference then.
 func (t *table) setValue(e elem, value []byte) elem {
-	if old := t.value(e); len(old) == len(value) {
-		copy(old, value)
+	if t.overwrite(e, value) {
 		return e
 	}
 	p, _ := t.placeOf(e)
 	e = t.replace(p, e, value)
 	t.reclaim()
 	return e
+}
+
+// overwrite replaces the value of e by one of the same length, if it is that.
+func (t *table) overwrite(e elem, value []byte) bool {
+	old := t.value(e)
+	if len(old) != len(value) {
+		return false
+	}
+	copy(old, value)
+	return true
 }
 
 // remove removes key and reports whether it was there.
@@ -301,7 +312,7 @@ func (t *table) removeElem(e elem) {
 }
 
 func (t *table) take(h uint64, p place, e elem) {
-	t.index.remove(h, p)
+	t.index.remove(h, p, t)
 	t.bury(e)
 	t.index.settle(t)
 	t.reclaim()
