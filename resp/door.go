@@ -104,6 +104,8 @@ type Door interface {
 	Conns() int64
 	InputBytes() int64
 	OutputBytes() int64
+	Timeouts() int64 // connections closed for a passed deadline: idle, first request, write
+	Panics() int64   // connections closed for a panic outside of a request
 }
 
 // base anchors Monotonic.

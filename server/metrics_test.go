@@ -260,6 +260,12 @@ func operatorTests() []familyTest {
 			`synap_connections_rejected_total{reason="maxclients"}`: 1, `redis_rejected_connections_total`: 1,
 			`synap_connections_limit`: -9999, `redis_config_maxclients`: -9999,
 		}},
+		{"closed for idleness", func(t *testing.T, s *Server, c *client) {
+			connect(t, s).do("PING")
+			c.want("+OK", "CONFIG", "SET", "timeout", "1")
+			eventually(t, "closed", func() bool { return c.do("PING") == "+PONG" && s.admission.Clients() == 1 })
+			c.want("+OK", "CONFIG", "SET", "timeout", "0")
+		}, map[string]float64{`synap_connections_killed_total{reason="timeout"}`: 1}},
 		{"bytes", func(t *testing.T, s *Server, c *client) {
 			c.do("PING")
 			counted(t, s, 2)

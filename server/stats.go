@@ -517,7 +517,7 @@ func (s *Server) clientStats(cfg *config.Config) metrics.ClientStats {
 		Memory: s.memory.clients.Load(),
 		Killed: map[string]int64{
 			"output_buffer": s.counters.outputLimit.Load() + s.broker.dropped.Load(), "query_buffer": s.counters.queryLimit.Load(),
-			"maxmemory_clients": s.counters.memoryClients.Load(),
+			"maxmemory_clients": s.counters.memoryClients.Load(), "timeout": 0,
 		},
 		Rejected: map[string]int64{},
 	}
@@ -526,6 +526,7 @@ func (s *Server) clientStats(cfg *config.Config) metrics.ClientStats {
 	}
 	states := map[[2]string]int64{}
 	for _, d := range s.doors {
+		c.Killed["timeout"] += d.door.Timeouts()
 		for _, state := range []string{"active", "blocked", "subscribed"} {
 			states[[2]string{d.kind, state}] = 0
 		}
@@ -577,15 +578,16 @@ func (s *Server) totalStats(st *metrics.Stats, data *store.Stats) {
 	for i := range st.Commands {
 		t.Commands += st.Commands[i].Calls
 	}
+	t.Panics = s.counters.panics.Load()
 	for _, d := range s.doors {
 		t.InputBytes += d.door.InputBytes()
 		t.OutputBytes += d.door.OutputBytes()
+		t.Panics += d.door.Panics()
 	}
 	t.OpsPerSecond, t.InputKbps, t.OutputKbps = s.rates.now()
 	t.Expired, t.Evicted, t.Hits, t.Misses = data.Expired, data.Evicted, data.Hits, data.Misses
 	t.ExpiredFields = data.ExpiredFields
-	t.ErrorReplies, t.Panics = s.counters.errorReplies.Load(), s.counters.panics.Load()
-	t.DeniedAuth = s.counters.deniedAuth.Load()
+	t.ErrorReplies, t.DeniedAuth = s.counters.errorReplies.Load(), s.counters.deniedAuth.Load()
 }
 
 func (s *Server) memoryStats(st *metrics.Stats, data *store.Stats, cfg *config.Config) {
