@@ -185,6 +185,8 @@ func ownSpecials() map[string]special {
 		"debug":                   {why: "only what neither stops nor fills the server", args: debugArgs, compare: byKind, weight: rarely},
 		"blpop":                   {why: "must not wait for ever", args: timeoutLast},
 		"brpop":                   {why: "must not wait for ever", args: timeoutLast},
+		"pfdebug":                 {why: "names subcommands", args: fixedArgs("GETREG a", "GETREG g", "DECODE b", "DECODE a", "ENCODING c", "encoding g", "TODENSE d", "FOO a", "", "DECODE")},
+		"pfadd":                   {why: "PFADD to a corrupt HyperLogLog, which BITOP makes, adds nothing here", args: oneElement},
 		"bitop":                   {why: "operations newer than 7.0 would change the data here alone", args: oldBitop},
 		"xadd":                    {why: "* makes IDs of each server's clock: see the scripts", args: noClockID},
 		"xtrim":                   {why: "what becomes of groups is newer than 7.0", args: noRefs},
@@ -461,6 +463,8 @@ func timeoutLast(g *generator, s *subject, args []string) []string {
 	args[len(args)-1] = pick(g, []string{"0.001", "0.002", "-1", "abc", "nan", "", "-0.1", "0.0015"})
 	return args
 }
+
+func oneElement(_ *generator, _ *subject, args []string) []string { return args[:min(len(args), 3)] }
 
 func oldBitop(g *generator, _ *subject, args []string) []string {
 	if len(args) > 1 {
