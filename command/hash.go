@@ -430,6 +430,9 @@ func hrandfield(c *Ctx) {
 		return c.Reply.Mark() != mark // else the client is muted or over its limit
 	}
 	if o.count < 0 {
+		if !c.Reply.Expect(int(min(-o.count, math.MaxInt/16) * leastBulk)) {
+			return
+		}
 		if o.many {
 			pairHead(c, -o.count, o.values)
 		}
@@ -440,6 +443,9 @@ func hrandfield(c *Ctx) {
 	pairHead(c, int64(n), o.values)
 	h.Sample(n, &rnd, visit)
 }
+
+// leastBulk is the bytes of an empty bulk string in a reply.
+const leastBulk = len("$0\r\n\r\n")
 
 // pairHead begins the array of n fields: with their values each is a pair in
 // RESP3, and two elements in RESP2.

@@ -7,6 +7,7 @@ import (
 	"testing"
 	"time"
 
+	"synap/resp"
 	"synap/store"
 )
 
@@ -67,6 +68,24 @@ func TestHashJournalAndEvents(t *testing.T) {
 		}
 		if got := r.events(); got != c.events {
 			t.Errorf("%s has the events %q, want %q", c.request, got, c.events)
+		}
+	}
+}
+
+// What cannot be replied is not made: neither for a client over its limit nor for
+// a muted one.
+func TestRandomFieldsWithoutEnd(t *testing.T) {
+	r := newRunner(t)
+	r.do("HSET h a 1")
+	for _, mute := range []bool{false, true} {
+		for _, request := range []string{"HRANDFIELD h -9223372036854775807", "HRANDFIELD h -4611686018427387903 WITHVALUES", "HRANDFIELD h -1000000"} {
+			r.reply = resp.Reply{}
+			r.reply.SetLimit(1 << 20)
+			r.reply.Mute(mute)
+			r.do(request)
+			if r.reply.Over() == mute || r.reply.Len() > 1<<20 {
+				t.Errorf("%s, muted %v: over %v with %d bytes", request, mute, r.reply.Over(), r.reply.Len())
+			}
 		}
 	}
 }

@@ -359,6 +359,10 @@ func (r *Reply) SetLimit(n int) {
 // Over is true for good once an append was dropped because of the limit.
 func (r *Reply) Over() bool { return r.over }
 
+// Expect tells that at least n more bytes are to come. It returns false where
+// they cannot: they would pass the limit, which is over then, or are muted.
+func (r *Reply) Expect(n int) bool { return r.fits(n) }
+
 // Mute drops appends while on (CLIENT REPLY OFF and SKIP); errors still count.
 func (r *Reply) Mute(on bool) {
 	r.muted = on

@@ -242,7 +242,7 @@ func (h *Hash) setPacked(field, value []byte, keep bool) (created bool) {
 		if p.timed && !keep {
 			h.setTime(at, 0)
 		}
-		h.name(len(field), len(value))
+		h.name(h.n, max(len(field), len(value)))
 		return false
 	}
 	f := pack(field)
@@ -262,7 +262,7 @@ func (h *Hash) setPacked(field, value []byte, keep bool) (created bool) {
 		noTime.put(b)
 	}
 	h.count(h.n + 1)
-	h.name(len(field), len(value))
+	h.name(h.n, max(len(field), len(value)))
 	return true
 }
 
@@ -270,7 +270,7 @@ func (h *Hash) setPacked(field, value []byte, keep bool) (created bool) {
 func (h *Hash) create(field, value []byte) {
 	b := append(h.tx.scratch[:0], 0, 1)
 	h.store(appendPacked(appendPacked(b, pack(field)), pack(value)))
-	h.name(len(field), len(value))
+	h.name(h.n, max(len(field), len(value)))
 }
 
 // SetMany sets fields and values by turns and returns how many fields are new.
@@ -282,6 +282,9 @@ func (h *Hash) SetMany(pairs [][]byte) (created int) {
 		if h.Set(pairs[i], pairs[i+1]) {
 			created++
 		}
+	}
+	if h.live {
+		h.name(len(pairs)/2, 0) // Redis makes room for all fields given, even if some are the same
 	}
 	return created
 }
@@ -303,7 +306,7 @@ func (h *Hash) createMany(pairs [][]byte) bool {
 		longest = max(longest, len(v))
 	}
 	h.store(b)
-	h.name(longest, 0)
+	h.name(h.n, longest)
 	return true
 }
 
@@ -354,11 +357,11 @@ func (h *Hash) count(n int) {
 	h.tx.blob(h.at)[1] = byte(n)
 }
 
-// name lets a hash with an element of such a length be called a hash table from
-// now on if Redis would make it one.
-func (h *Hash) name(field, value int) {
+// name lets a hash with so many fields, and an element of such a length, be
+// called a hash table from now on if Redis would make it one.
+func (h *Hash) name(fields, longest int) {
 	limit := h.tx.packing()
-	if max(field, value) <= limit.HashValue && h.n <= limit.HashEntries {
+	if longest <= limit.HashValue && fields <= limit.HashEntries {
 		return
 	}
 	if h.big != nil {

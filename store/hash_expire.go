@@ -207,6 +207,7 @@ func (c *contents) enroll(r ref) {
 	e.setFieldPlace(noPlace)
 	if at := e.firstDeadline(); at != 0 {
 		c.hashes.push((*hashesOf)(c), at, r)
+		c.dirty = true
 	}
 }
 
@@ -215,6 +216,7 @@ func (c *contents) dismiss(e entry) {
 	if place, ok := c.fieldPlace(e); ok {
 		e.setFieldPlace(noPlace)
 		c.hashes.remove((*hashesOf)(c), place)
+		c.dirty = true
 	}
 }
 
@@ -403,7 +405,10 @@ func (f *fieldTimes) set(e elem, at int64) {
 	case ok && at != 0:
 		f.heap.change(f, i, at)
 	case ok:
-		delete(f.places, e)
+		if delete(f.places, e); len(f.places) == 0 {
+			f.release()
+			return
+		}
 		f.heap.remove(f, i)
 	case at != 0:
 		if f.places == nil {
@@ -424,6 +429,12 @@ func (f *fieldTimes) moved(from, to elem) {
 		f.places[to] = i
 		f.heap.at(i).ref = ref(to)
 	}
+}
+
+// release gives all memory back; no element expires then.
+func (f *fieldTimes) release() {
+	f.heap.items.release()
+	f.heap.n, f.places = 0, nil
 }
 
 func (f *fieldTimes) clone() fieldTimes {

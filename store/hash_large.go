@@ -42,7 +42,7 @@ func (l *largeHash) Clone() Object {
 
 func (l *largeHash) release() {
 	l.t.release()
-	l.times.heap.items.release()
+	l.times.release()
 }
 
 // due reports whether the time of some field has come.
@@ -174,7 +174,7 @@ func (l *largeHash) delete(field []byte, now int64) bool {
 func (h *Hash) setLarge(field, value []byte, keep bool) (created bool) {
 	created = h.big.put(field, value, keep, h.tx.Now)
 	h.n = h.big.t.len()
-	h.name(len(field), len(value))
+	h.name(h.n, max(len(field), len(value)))
 	return created
 }
 

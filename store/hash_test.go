@@ -1,6 +1,7 @@
 package store
 
 import (
+	"bytes"
 	"fmt"
 	"maps"
 	"math/rand/v2"
@@ -214,6 +215,9 @@ func (b *hashBench) setMany(h *Hash, m hashModel, key string) {
 		pairs = append(pairs, []byte(f), []byte(v))
 		m[f] = hashField{v, -1}
 		b.name(key, f, v)
+	}
+	if len(pairs)/2 > 512 {
+		b.named[key] = true
 	}
 	if got := h.SetMany(pairs); got != len(m)-had {
 		b.t.Fatalf("SetMany says %d are new, not %d", got, len(m)-had)
@@ -505,6 +509,36 @@ func TestOverdueHashIsNotWalked(t *testing.T) {
 			tx.Walk(func([]byte, Kind) bool { n++; return true })
 			if n != want {
 				t.Fatalf("a walk at %d finds %d keys, want %d", now, n, want)
+			}
+		}
+	}
+}
+
+// Whatever takes the place of a hash takes its times from the shard's plan.
+func TestReplacedHashIsForgotten(t *testing.T) {
+	key := []byte("h")
+	for name, replace := range map[string]func(tx *Tx){
+		"in place": func(tx *Tx) { tx.Set(key, []byte("fvxxxxxxxxxxxxxxxxxxxx"), false) },
+		"anew":     func(tx *Tx) { tx.Set(key, bytes.Repeat(key, 1000), false) },
+		"deleted":  func(tx *Tx) { tx.Delete(key) },
+		"flushed":  func(tx *Tx) { tx.Flush(0) },
+		"no time":  func(tx *Tx) { h, _ := tx.HashOf(key, Write); h.Delete([]byte("f")); h.Done() },
+	} {
+		for _, size := range []int{1, packedMax} {
+			b := newHashBench(t, 1, 10, true)
+			h := b.open("h")
+			h.Set([]byte("f"), bytes.Repeat([]byte("v"), size))
+			h.ExpireAt([]byte("f"), b.tx.Now+1)
+			h.Done()
+			b.close()
+			if b.s.NextExpiry() != b.tx.Now+1 {
+				t.Fatal("the shard does not know when a field expires")
+			}
+			b.open("h")
+			replace(&b.tx)
+			b.close()
+			if next := b.s.NextExpiry(); next != 0 {
+				t.Errorf("%s, %d bytes: next expiry %d", name, size, next)
 			}
 		}
 	}
