@@ -430,7 +430,7 @@ func hrandfield(c *Ctx) {
 		return c.Reply.Mark() != mark // else the client is muted or over its limit
 	}
 	if o.count < 0 {
-		if !c.Reply.Expect(int(min(-o.count, math.MaxInt/16) * leastBulk)) {
+		if !c.Reply.Expect(int(min(-o.count, math.MaxInt/16)) * leastBulk) {
 			return
 		}
 		if o.many {
