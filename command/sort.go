@@ -371,10 +371,11 @@ func (j *sortJob) reply() {
 
 // store makes the results a list, or removes the destination if there are none.
 func (j *sortJob) store() {
-	if n := j.length(); n > 0 {
-		j.c.Tx.PutList(j.o.store, j.results)
-	} else {
+	if j.length() == 0 {
 		j.c.Tx.Delete(j.o.store)
+	} else if err := j.c.Tx.PutList(j.o.store, j.results); err != nil {
+		j.c.Fail(err)
+		return
 	}
 	j.c.Reply.Int(int64(j.length()))
 }

@@ -3,13 +3,23 @@ package store
 import "encoding/binary"
 
 // PutList makes key the list of the values that each visits, whatever it was;
-// its expiry goes. Without values it is left alone. It records one change.
-func (tx *Tx) PutList(key []byte, each func(visit func(v []byte) bool)) {
+// its expiry goes. Without values it is left alone. It records one change. It
+// fails, and changes nothing, if the values are longer than eight times the
+// longest string: a few small keys could be named over and over.
+func (tx *Tx) PutList(key []byte, each func(visit func(v []byte) bool)) error {
 	var b listBuilder
-	each(func(v []byte) bool { return b.add(pack(v)) })
-	if b.count() > 0 {
+	left := manyTimes * tx.store.maxString
+	each(func(v []byte) bool {
+		left -= len(v)
+		return left >= 0 && b.add(pack(v))
+	})
+	switch {
+	case left < 0:
+		return ErrTooLarge
+	case b.count() > 0:
 		tx.put(key, b.value(), 0)
 	}
+	return nil
 }
 
 // listBuilder makes a list of elements in the form that its size asks for.

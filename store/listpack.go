@@ -56,7 +56,7 @@ func (r *listpackReader) next() element {
 		r.bad = true
 		return packInt(0)
 	}
-	e := packInt(0)
+	var e element
 	if isText(r.rest[0]) {
 		e = pack(unpack(r.rest, nil))
 	} else {

@@ -63,7 +63,7 @@ func (tx *Tx) loadPayload(payload []byte) (value, error) {
 	if len(payload) <= footerBytes {
 		return value{}, ErrBadData
 	}
-	r := rdbReader{tx: tx, rest: payload[1 : len(payload)-footerBytes], room: expandedTimes * tx.store.maxString}
+	r := rdbReader{tx: tx, rest: payload[1 : len(payload)-footerBytes], room: manyTimes * tx.store.maxString}
 	v := r.value(payload[0])
 	if r.bad {
 		v.discard()
@@ -79,9 +79,9 @@ func (v *value) discard() {
 	}
 }
 
-// expandedTimes bounds what the compressed strings of one value unfold to, in
-// multiples of the longest string: a payload could make 88 times its length.
-const expandedTimes = 8
+// manyTimes bounds what one request makes of little, in multiples of the longest
+// string: compressed strings unfold to 88 times their length.
+const manyTimes = 8
 
 // rdbReader takes values from the front of rest. When it meets what cannot be,
 // it becomes bad for good, and everything it returns is zero.

@@ -396,3 +396,18 @@ func FuzzRestore(f *testing.F) {
 		}
 	})
 }
+
+func TestPutListHasALimit(t *testing.T) {
+	s := New(Options{Shards: 1, MaxString: 1000})
+	with(s, 0, 1000, func(tx *Tx) {
+		asked := 0
+		endless := func(visit func([]byte) bool) {
+			for visit(make([]byte, 100)) {
+				asked++
+			}
+		}
+		if err := tx.PutList([]byte("k"), endless); !errors.Is(err, ErrTooLarge) || asked != manyTimes*10 || tx.Size() != 0 {
+			t.Fatalf("%v after %d values", err, asked)
+		}
+	})
+}
