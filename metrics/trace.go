@@ -14,7 +14,7 @@ import (
 
 	"go.opentelemetry.io/otel/attribute"
 	"go.opentelemetry.io/otel/codes"
-	"go.opentelemetry.io/otel/exporters/otlp/otlptrace/otlptracehttp"
+	"go.opentelemetry.io/otel/exporters/otlp/otlptrace"
 	"go.opentelemetry.io/otel/propagation"
 	"go.opentelemetry.io/otel/sdk/resource"
 	sdktrace "go.opentelemetry.io/otel/sdk/trace"
@@ -120,11 +120,11 @@ func NewTracer(o TracerOptions) (*Tracer, error) {
 	}
 	t.SetRatio(o.Ratio)
 	ctx := context.Background()
-	t.exporter, err = otlptracehttp.New(ctx, otlptracehttp.WithEndpointURL(t.endpoint), otlptracehttp.WithHTTPClient(t.client),
-		otlptracehttp.WithRetry(otlptracehttp.RetryConfig{
-			Enabled: true, InitialInterval: traceRetry / 6, MaxInterval: traceRetry / 2, MaxElapsedTime: traceRetry,
-		}))
+	collector, err := newOTLPClient(t.client, t.endpoint)
 	if err != nil {
+		return nil, err
+	}
+	if t.exporter, err = otlptrace.New(ctx, collector); err != nil {
 		return nil, err
 	}
 	who, err := resource.New(ctx, resource.WithFromEnv(), resource.WithTelemetrySDK(), resource.WithAttributes(
