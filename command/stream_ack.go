@@ -11,7 +11,7 @@ import (
 func streamAckRows() []Row {
 	return []Row{
 		{
-			Name: "xack", Usage: "key group ID [ID ...]", Arity: -4,
+			Name: "xack", Usage: "key group id [id ...]", Arity: -4,
 			Summary: "Acknowledges entries: they are pending no more.",
 			Group:   "stream", Since: "5.0.0", Complexity: "O(log(N)) for each ID where N is the number of pending entries",
 			Flags: Write | Fast, Keys: oneKey(RW | Update), Run: xack,

@@ -13,14 +13,14 @@ import (
 func streamClaimRows() []Row {
 	return []Row{
 		{
-			Name: "xpending", Usage: "key group [[IDLE min-idle-time] start:string end:string count [consumer]]", Arity: -3,
+			Name: "xpending", Usage: "key group [[IDLE min-idle-time:integer] start:string end:string count [consumer]]", Arity: -3,
 			Summary: "Tells which entries of a consumer group wait for an acknowledgement.",
 			Group:   "stream", Since: "5.0.0", Complexity: "O(log(N)+M) where N is the number of pending entries and M the number looked at; O(C) for the summary where C is the number of consumers",
 			Flags: ReadOnly, Keys: oneKey(RO | Access), Run: xpending, Tips: []string{"nondeterministic_output"},
 		},
 		{
 			Name: "xclaim", Arity: -6,
-			Usage:   "key group consumer min-idle-time:string ID [ID ...] [IDLE ms] [TIME unix-time-milliseconds:unix-time] [RETRYCOUNT count] [FORCE] [JUSTID] [LASTID lastid]",
+			Usage:   "key group consumer min-idle-time:string id [id ...] [IDLE ms] [TIME unix-time-milliseconds:unix-time] [RETRYCOUNT count] [FORCE] [JUSTID] [LASTID lastid]",
 			Summary: "Makes pending entries those of another consumer.",
 			Group:   "stream", Since: "5.0.0", Complexity: "O(log(N)) for each ID where N is the number of pending entries",
 			Flags: Write | Fast, Keys: oneKey(RW | Update), Run: xclaim, Tips: []string{"nondeterministic_output"},

@@ -39,7 +39,7 @@ func xgroupRow() Row {
 func xreadgroupRow() Row {
 	return Row{
 		Name: "xreadgroup", Arity: -7,
-		Usage:   "GROUP <group consumer> [COUNT count] [BLOCK milliseconds] [CLAIM min-idle-time] [NOACK] STREAMS key [key ...] ID [ID ...]",
+		Usage:   "GROUP <group consumer> [COUNT count] [BLOCK milliseconds] [CLAIM min-idle-time:integer] [NOACK] STREAMS <key [key ...] id [id ...]>",
 		Summary: "Returns entries of several streams that a consumer group has not read, or those pending for a consumer; it may wait for them.",
 		Group:   "stream", Since: "5.0.0", Complexity: "For each stream O(M) where M is the number of entries returned",
 		Flags: Write | Blocking | MovableKeys, Run: xreadgroup, FindKeys: xreadgroupKeys,
