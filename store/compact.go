@@ -89,7 +89,7 @@ func (g *graveyard) step() bool {
 		return false
 	}
 	c := g.dead[len(g.dead)-1]
-	if c.arena.dropAll(stepChunks) || c.records.dropAll(stepChunks) {
+	if c.arena.dropAll(stepChunks) || c.records.dropSome(stepChunks*maxChunk) {
 		return true
 	}
 	c.release()

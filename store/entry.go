@@ -215,16 +215,22 @@ func (r *record) weight() (bytes, heap int64) {
 	return bytes, bytes
 }
 
-// dropAll releases at most n segments and reports whether any are left.
-func (t *records) dropAll(n int) (more bool) {
-	for k := len(t.segments) - 1; k >= 0; k-- {
-		if n--; n < 0 {
+// dropSome releases records that hold about n bytes, and reports whether any are
+// left. The records must not be used any more.
+func (t *records) dropSome(n int64) (more bool) {
+	for t.n > 0 {
+		if n <= 0 {
 			return true
 		}
-		for i := range t.segments[k] {
-			t.segments[k][i].release()
+		r := t.at(t.n - 1)
+		if o, ok := r.object.(gradual); ok && r.bytes > n && o.releaseSome(n) {
+			return true
 		}
-		t.segments = t.segments[:k]
+		n -= r.bytes + recordBytes
+		r.release()
+		if t.n--; t.n%recordsPerSegment == 0 {
+			t.segments = t.segments[:len(t.segments)-1]
+		}
 	}
 	return false
 }

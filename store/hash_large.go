@@ -247,3 +247,5 @@ func appendPacked(b []byte, e element) []byte {
 	e.put(b[n:])
 	return b
 }
+
+func (l *largeHash) releaseSome(n int64) bool { return l.t.releaseSome(n) }

@@ -77,6 +77,13 @@ type offHeap interface {
 	release()         // gives the rest back; the object must not be used again
 }
 
+// gradual is an object that may take long to release: releaseSome gives back
+// about n bytes, and reports whether release would still find any.
+type gradual interface {
+	offHeap
+	releaseSome(n int64) (more bool)
+}
+
 // release gives back what o holds outside the Go heap. Whatever drops an object
 // calls it, once.
 func release(o Object) {

@@ -19,7 +19,7 @@ func (t *table) reserve(n uint32) elem {
 		return elem(i << placeBits)
 	}
 	if t.open == 0 || int(t.segs[t.open].used)*elemUnit+size > t.segs[t.open].n {
-		t.open = t.newSegment(max(size, int(min(max(t.held/4, segmentMin), segmentMax))))
+		t.open = t.newSegment(max(size, int(min(max(t.held/4, segmentMin), segmentFull))))
 	}
 	s := &t.segs[t.open]
 	e := elem(t.open<<placeBits | s.used)
@@ -27,12 +27,20 @@ func (t *table) reserve(n uint32) elem {
 	return e
 }
 
+// segmentFull is the size of a full segment: the largest slot within what
+// references reach.
+var segmentFull = func() (n int64) {
+	for _, size := range slotSizes {
+		if size <= segmentMax {
+			n = int64(size)
+		}
+	}
+	return n
+}()
+
 // newSegment returns the number of a new segment of at least size bytes.
 func (t *table) newSegment(size int) uint32 {
 	p := t.from.alloc(size)
-	if size <= segmentMax {
-		p.n = min(p.n, segmentMax) // no place beyond has a reference
-	}
 	i := t.unused
 	if i != 0 {
 		t.unused = t.segs[i].used

@@ -311,6 +311,8 @@ func (l *largeSet) Clone() Object { return &largeSet{t: l.t.clone(), form: l.for
 
 func (l *largeSet) release() { l.t.release() }
 
+func (l *largeSet) releaseSome(n int64) bool { return l.t.releaseSome(n) }
+
 // repacked returns the set as a blob if it is small enough, else nil.
 func (l *largeSet) repacked() []byte {
 	if n := l.t.len(); n == 0 || n > setRepack {

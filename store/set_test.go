@@ -305,3 +305,29 @@ func TestSetMoves(t *testing.T) {
 		t.Errorf("%d bytes of pieces left after FLUSHALL", n)
 	}
 }
+
+// TestFlushStep looks at how much of a large set a step gives back.
+func TestFlushStep(t *testing.T) {
+	m := newSetModel(t)
+	m.do(func(s *Set) {
+		for i := range 300_000 {
+			s.Add(fmt.Appendf(nil, "%060d", i))
+		}
+		s.Done()
+	})
+	m.s.Begin(&m.tx, 0, 1)
+	m.tx.WantAll()
+	m.tx.Lock()
+	m.tx.FlushAsync(-1)
+	m.tx.Unlock()
+	for before := live(m.s); m.s.CompactStep(); {
+		now := live(m.s)
+		if before-now > stepChunks*maxChunk+segmentMax && now > 8<<20 { // the index goes at once
+			t.Errorf("a step gives back %d bytes", before-now)
+		}
+		before = now
+	}
+	if n := live(m.s); n != 0 {
+		t.Errorf("%d bytes of pieces left", n)
+	}
+}

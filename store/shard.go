@@ -2,6 +2,7 @@ package store
 
 import (
 	"hash/maphash"
+	"math"
 	"sync"
 	"sync/atomic"
 	"unsafe"
@@ -94,7 +95,7 @@ func (c *contents) release() {
 	c.heap.items.release()
 	c.hashes.items.release()
 	c.arena.dropAll(len(c.arena.chunks))
-	c.records.dropAll(len(c.records.segments))
+	c.records.dropSome(math.MaxInt64)
 }
 
 func (c *contents) entry(r ref) entry {

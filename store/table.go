@@ -99,6 +99,17 @@ func (t *table) release() {
 	t.index.release()
 }
 
+// releaseSome is release for about n bytes. It reports whether there are more.
+func (t *table) releaseSome(n int64) (more bool) {
+	for ; n > 0 && len(t.segs) > 0; t.segs = t.segs[:len(t.segs)-1] {
+		if s := &t.segs[len(t.segs)-1]; s.p != nil {
+			n -= int64(s.n)
+			t.from.free(s.piece)
+		}
+	}
+	return len(t.segs) > 0
+}
+
 // clone returns a copy with the same references, without onMove.
 func (t *table) clone() *table {
 	c := *t

@@ -190,3 +190,5 @@ func (z *sortedSet) packed() []byte {
 	})
 	return b
 }
+
+func (z *sortedSet) releaseSome(n int64) bool { return z.members.releaseSome(n) }
