@@ -123,6 +123,7 @@ func (r *rdbReader) stream(kind byte) *Stream {
 		base := rawID(r.exactly(16))
 		if b := r.block(base); b != nil && b.live > 0 {
 			r.need(s.length == 0 || s.TopID().Less(b.first()))
+			b.seal(s.mem.blocks)
 			s.blocks.pushBack(b)
 			s.held += b.bytes()
 			s.length += int(b.live)
@@ -238,7 +239,6 @@ func (r *rdbReader) block(base ID) *block {
 		b.added++
 	}
 	r.need(p.done() && dead == 0 && int64(b.live) == live && len(b.buf) <= math.MaxUint32)
-	b.seal()
 	return b
 }
 

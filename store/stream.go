@@ -118,7 +118,8 @@ func (s *Stream) Clone() Object {
 	s.cloneGroups(&c)
 	for _, b := range s.blocks.all() {
 		copied := *b
-		copied.buf = append([]byte(nil), b.buf...)
+		copied.mem = piece{}
+		copied.seal(c.mem.blocks)
 		c.blocks.pushBack(&copied)
 		c.held += copied.bytes()
 	}
@@ -138,10 +139,15 @@ func (s *Stream) Add(id ID, pairs [][]byte, maxBytes, maxEntries int64) {
 		b = *s.blocks.at(n - 1)
 		s.held -= b.bytes()
 		if b.full(size, maxBytes, maxEntries) {
-			room := b.seal()
+			var room []byte
+			if b.mem.p == nil {
+				room = b.seal(s.mem.blocks)
+			}
 			s.held += b.bytes()
 			b = newBlock(id, pairs, room)
 			s.blocks.pushBack(b)
+		} else {
+			b.unseal(s.mem.blocks)
 		}
 	} else {
 		b = newBlock(id, pairs, make([]byte, 0, size+size/4+8))
@@ -184,6 +190,7 @@ func (s *Stream) Delete(id ID) bool {
 	if !b.delete(id) {
 		return false
 	}
+	s.resettle(b, i)
 	s.held += b.bytes() - before
 	s.length--
 	if i == s.blocks.len()-1 {
@@ -198,8 +205,20 @@ func (s *Stream) Delete(id ID) bool {
 	return true
 }
 
+// resettle moves the buffer of a block, unless the last, out of the Go heap if
+// it was rewritten there.
+func (s *Stream) resettle(b *block, i int) {
+	if b.mem.p != nil && (len(b.buf) == 0 || &b.buf[0] != &b.mem.bytes()[0]) || b.mem.p == nil && i < s.blocks.len()-1 {
+		b.seal(s.mem.blocks)
+	}
+}
+
 func (s *Stream) discard(i int) {
-	s.held -= (*s.blocks.at(i)).bytes()
+	b := *s.blocks.at(i)
+	s.held -= b.bytes()
+	if b.mem.p != nil {
+		s.mem.blocks.free(b.mem)
+	}
 	if i == 0 {
 		s.blocks.popFront()
 		return
@@ -326,4 +345,19 @@ func (s *Stream) release() {
 		g.release()
 	}
 	s.groups = nil
+	for s.blocks.len() > 0 {
+		s.discard(s.blocks.len() - 1)
+	}
+}
+
+// heapBytes returns the part of Bytes that is on the Go heap, but for the groups
+// and consumers themselves.
+func (s *Stream) heapBytes() int64 {
+	n := int64(unsafe.Sizeof(*s)+unsafe.Sizeof(*s.mem)) + int64(s.blocks.cap())*int64(unsafe.Sizeof((*block)(nil))) + int64(s.blocks.len())*blockBytes
+	if k := s.blocks.len(); k > 0 {
+		if b := *s.blocks.at(k - 1); b.mem.p == nil {
+			n += int64(cap(b.buf))
+		}
+	}
+	return n
 }

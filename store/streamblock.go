@@ -25,6 +25,7 @@ import (
 // those of living entries.
 type block struct {
 	buf    []byte
+	mem    piece  // what buf is in; none while entries are appended: then it is on the Go heap
 	before ID     // of the entry before the first, from which the first counts on
 	last   ID     // of the last entry
 	base   ID     // of the first entry that ever was in the block
@@ -302,7 +303,7 @@ func (b *block) trim(more func(id ID, removed int) bool) (removed int) {
 	return removed
 }
 
-// compact rewrites the buffer without dead entries and gap.
+// compact rewrites the buffer, on the Go heap, without dead entries and gap.
 func (b *block) compact() {
 	buf := append(make([]byte, 0, len(b.buf)-int(b.dead)), b.buf[:b.names]...)
 	id := b.before
@@ -323,15 +324,37 @@ func (b *block) compact() {
 // maxRoom is the largest buffer that a sealed block hands on.
 const maxRoom = 16 << 10
 
-// seal copies the buffer without its idle room, as nothing is appended to the
+// seal moves the buffer into a piece of its size, as nothing is appended to the
 // block any more, and returns the old one for the block behind.
-func (b *block) seal() (room []byte) {
+func (b *block) seal(from blocks) (room []byte) {
 	room = b.buf
-	b.buf = bytes.Clone(b.buf)
+	old := b.mem
+	b.mem = from.alloc(len(room))
+	n := copy(b.mem.bytes(), room)
+	b.buf = b.mem.bytes()[:n:n]
+	if old.p != nil {
+		from.free(old)
+		return nil
+	}
 	if cap(room) > maxRoom {
 		return nil
 	}
 	return room
 }
 
-func (b *block) bytes() int64 { return blockBytes + int64(cap(b.buf)) }
+// unseal moves the buffer to the Go heap, as entries will be appended.
+func (b *block) unseal(from blocks) {
+	if b.mem.p != nil {
+		b.buf = append(make([]byte, 0, len(b.buf)+len(b.buf)/4+8), b.buf...)
+		from.free(b.mem)
+		b.mem = piece{}
+	}
+}
+
+// bytes returns what the block takes.
+func (b *block) bytes() int64 {
+	if b.mem.p != nil {
+		return blockBytes + int64(b.mem.n)
+	}
+	return blockBytes + int64(cap(b.buf))
+}
