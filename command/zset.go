@@ -102,10 +102,13 @@ func zadd(c *Ctx, mode store.ZAddMode) {
 	pairs := a.Rest()
 	size := int64(0)
 	for i, b := range pairs { // all of them before anything is changed
-		if _, ok := resp.ParseFloat(b); i%2 == 0 && !ok {
+		size += int64(len(b))
+		if i%2 != 0 {
+			continue
+		}
+		if _, ok := resp.ParseFloat(b); !ok {
 			a.Fail(resp.ErrNotFloat)
 		}
-		size += int64(len(b))
 	}
 	if err := a.Err(); err != nil {
 		c.Fail(err)
