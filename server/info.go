@@ -35,6 +35,7 @@ func infoSections() []infoSection {
 		{name: "Cluster", write: func(w *infoWriter, _ *metrics.Stats, _ *Server) { w.int("cluster_enabled", 0) }},
 		{name: "Keyspace", write: infoKeyspace},
 		{name: "Synap", write: infoSynap},
+		{name: "Queues", write: infoQueues},
 		{name: "Ratelimit", write: infoRatelimit},
 	}
 }

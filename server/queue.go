@@ -56,7 +56,7 @@ func (x *Session) releaseLeases() {
 // release gives back what a client that has ended was leased from a queue.
 func (s *Server) release(k leasedKey, client uint64) {
 	w := s.spare.Get().(*worker)
-	defer s.spare.Put(w)
+	defer s.putBack(w)
 	w.begin(s)
 	key := []byte(k.key)
 	s.store.Begin(&w.tx, k.db, w.now()/int64(time.Millisecond))
@@ -105,4 +105,25 @@ func (s *Server) queueGauge(tx *store.Tx, key []byte, g *metrics.Gauge) {
 	g.Queue.Dead += int64(q.In(store.Dead))
 	g.Queue.Consumers += int64(q.Consumers(tx.Now))
 	g.Queue.OldestAge = max(g.Queue.OldestAge, q.OldestAge(tx.Now))
+}
+
+// infoQueues writes the sums over all reliable queues. The counters go on when a
+// queue is deleted.
+func infoQueues(w *infoWriter, _ *metrics.Stats, s *Server) {
+	t := s.store.QueueTotals()
+	w.int("queues", t.Queues)
+	w.int("queue_messages_ready", t.In[store.Ready])
+	w.int("queue_messages_unacked", t.In[store.Unacked])
+	w.int("queue_messages_delayed", t.In[store.Delayed])
+	w.int("queue_messages_dead", t.In[store.Dead])
+	for _, c := range []struct {
+		name string
+		n    uint64
+	}{
+		{"published", t.Counters.Published}, {"consumed", t.Counters.Consumed}, {"acked", t.Counters.Acked},
+		{"nacked", t.Counters.Nacked}, {"redelivered", t.Counters.Redelivered}, {"dead_lettered", t.Counters.DeadLettered},
+		{"expired", t.Counters.Expired}, {"dead_dropped", t.Counters.DeadDropped},
+	} {
+		w.int("queue_total_"+c.name, int64(c.n))
+	}
 }

@@ -89,8 +89,13 @@ func (c *contents) wind(s slot) {
 		return
 	}
 	n := s.record()
-	if o, ok := c.records.at(n).object.(timed); ok {
-		c.setAlarm(n, s.h, o.Due())
+	o, ok := c.records.at(n).object.(timed)
+	if !ok {
+		return
+	}
+	c.setAlarm(n, s.h, o.Due())
+	if q, ok := o.(*Queue); ok {
+		q.share()
 	}
 }
 

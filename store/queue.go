@@ -4,6 +4,7 @@ import (
 	"errors"
 	"math/bits"
 	"strconv"
+	"sync"
 	"unsafe"
 )
 
@@ -33,6 +34,7 @@ type Queue struct {
 	count   [queueStates]int
 	filled  uint16 // priorities that have ready messages, a bit each
 	stats   QueueCounters
+	told    QueueTotals // what the store's totals hold of this queue
 }
 
 // QueueSettings are the properties of a queue, set by QCREATE.
@@ -180,6 +182,51 @@ func (q *Queue) fire(tx *Tx, key []byte, budget int) int {
 	return n
 }
 
+// QueueTotals are sums over the queues of a store. Messages in a state are those
+// there are; counters keep what queues have done that are gone.
+type QueueTotals struct {
+	Queues   int64
+	In       [queueStates]int64
+	Counters QueueCounters
+}
+
+// queueTotals guards the totals; a queue changes under its shard's lock only.
+type queueTotals struct {
+	mu  sync.Mutex
+	sum QueueTotals
+}
+
+// QueueTotals returns the sums over all queues, without a walk.
+func (s *Store) QueueTotals() QueueTotals {
+	s.queues.mu.Lock()
+	defer s.queues.mu.Unlock()
+	return s.queues.sum
+}
+
+// share takes what the queue holds now into the store's totals.
+func (q *Queue) share() {
+	now := QueueTotals{Queues: 1, Counters: q.stats}
+	for s, n := range q.count {
+		now.In[s] = int64(n)
+	}
+	q.tell(now)
+}
+
+func (q *Queue) tell(now QueueTotals) {
+	t := &q.seen.store.queues
+	t.mu.Lock()
+	t.sum.Queues += now.Queues - q.told.Queues
+	for s := range now.In {
+		t.sum.In[s] += now.In[s] - q.told.In[s]
+	}
+	sum, new, old := t.sum.Counters.all(), now.Counters.all(), q.told.Counters.all()
+	for i := range sum {
+		*sum[i] += *new[i] - *old[i]
+	}
+	t.mu.Unlock()
+	q.told = now
+}
+
 // In returns the number of messages in a state.
 func (q *Queue) In(s QueueState) int { return q.count[s] }
 
@@ -211,6 +258,7 @@ func (q *Queue) Bytes() int64 {
 }
 
 func (q *Queue) release() {
+	q.tell(QueueTotals{Counters: q.told.Counters})
 	q.all.release()
 	q.seen.release()
 	q.dead.release()
