@@ -98,7 +98,6 @@ type zharness struct {
 	tx    Tx
 	model zmodel
 	rnd   *rand.Rand
-	event int
 }
 
 func newZHarness(seed uint64) *zharness {
