@@ -84,7 +84,7 @@ func (s *Server) notify(w *worker, on eventClass, changes []store.Change) {
 		}
 		if on&newEvents != 0 {
 			// Redis makes the new key before it removes the old one.
-			if from := moving; !from && isNew(c) {
+			if !moving && isNew(c) {
 				s.announce(w, on, newEvents, "new", c)
 			}
 			moving = c.Event == "rename_from" || c.Event == "move_from"
@@ -93,6 +93,9 @@ func (s *Server) notify(w *worker, on eventClass, changes []store.Change) {
 			}
 		}
 		s.announce(w, on, classOf(c), c.Event, c)
+	}
+	if cap(w.channel) > scratchKept {
+		w.channel = nil
 	}
 }
 

@@ -246,9 +246,17 @@ func (s *Server) tellBroadcasts(w *worker) {
 		all = all[n:]
 	}
 	s.tracking.mu.RUnlock()
+	if cap(w.broadcasts) > scratchKept {
+		w.broadcasts = nil
+		return
+	}
 	clear(w.broadcasts)
 	w.broadcasts = w.broadcasts[:0]
 }
+
+// scratchKept is the largest space, in elements, that a worker keeps for what is
+// to be told.
+const scratchKept = 64 << 10
 
 // lastOfEach keeps the last change of each key; changes are sorted by key.
 func lastOfEach(changes []broadcast) []broadcast {
