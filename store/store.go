@@ -189,6 +189,7 @@ func (tx *Tx) Stats() Stats {
 		ExpiredFields: s.expiredFields.Load(),
 		Evicted:       s.Evicted(),
 	}
+	st.Mapped, st.Live, st.Idle = s.pools.sizes()
 	for db := range s.databases {
 		sum, sampled := int64(0), int64(0)
 		for i := range s.shardsOf(db) {
