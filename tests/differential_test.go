@@ -490,6 +490,8 @@ func contents(c *client, kind, key string) string {
 		return err.Error()
 	}
 	switch kind {
+	case "zset":
+		v = withNumbers(v)
 	case "set":
 		sortValues(v.items)
 	case "hash":
