@@ -103,6 +103,8 @@ func (o *zrangeOptions) parse(a *resp.Args, store bool) {
 	switch {
 	case o.count != -1 && o.by == zbyRank:
 		a.Fail(resp.ErrZRangeLimit)
+	case o.by == zbyRank:
+		o.offset = 0 // LIMIT with a count of -1 is no error, and does nothing
 	case o.scores && o.by == zbyLex:
 		a.Fail(resp.ErrZRangeLexScore)
 	}
