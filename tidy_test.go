@@ -28,7 +28,7 @@ var mayImport = map[string][]string{
 	"journal":   {"synap/resp", "synap/store"},
 	"resp":      {"github.com/tidwall/redcon", "github.com/pires/go-proxyproto", "golang.org/x/sys"},
 	"store":     {"golang.org/x/sys"},
-	"metrics":   {"github.com/prometheus", "google.golang.org/protobuf", "github.com/shirou/gopsutil", "go.opentelemetry.io/otel"},
+	"metrics":   {"github.com/prometheus", "google.golang.org/protobuf", "github.com/shirou/gopsutil", "go.opentelemetry.io/otel", "go.opentelemetry.io/proto/otlp"},
 	"limiter":   {},
 	"config":    {"github.com/spf13/viper", "go.yaml.in/yaml/v3"},
 	"bench":     {},
