@@ -12,7 +12,7 @@ import (
 // SORT and SORT_RO (https://redis.io/commands/sort).
 
 func sortRows() []Row {
-	const usage = "key [BY pattern] [LIMIT offset count] [GET pattern [GET pattern ...]] [ASC | DESC] [ALPHA]"
+	const usage = "key [BY by-pattern] [LIMIT offset count] [GET get-pattern [GET get-pattern ...]] [ASC | DESC] [ALPHA]"
 	keys := []KeySpec{
 		{Flags: RO | Access, Begin: 1},
 		{Flags: RO | Access, Unknown: true, Notes: "For the optional BY/GET keyword. It is marked 'unknown' because the key names derive from the content of the key we sort"},
@@ -22,7 +22,7 @@ func sortRows() []Row {
 		Summary: "Returns the elements of a list, set or sorted set in order, or what keys named after them hold.",
 		Group:   "generic", Since: "7.0.0",
 		Complexity: "O(N+M*log(M)) where N is the number of elements and M the number of those sorted; O(N) without sorting",
-		Categories: []string{"set", "sortedset", "list", "dangerous"},
+		Categories: []string{"-keyspace", "set", "sortedset", "list", "dangerous"},
 		Flags:      ReadOnly | AllShards, Keys: keys, FindKeys: sortKeys(false), Run: func(c *Ctx) { sortKey(c, false) },
 	}
 	stores := row

@@ -222,7 +222,11 @@ func docFields(cmd *command.Command) []field {
 func argFields(a *command.Arg) []field {
 	fields := []field{{"name", a.Name}, {"type", string(a.Type)}}
 	if a.Type != command.ArgOneOf && a.Type != command.ArgBlock {
-		fields = append(fields, field{"display_text", a.Name})
+		shown := a.Name
+		if a.Type == command.ArgPattern { // by-pattern, get-pattern
+			shown = "pattern"
+		}
+		fields = append(fields, field{"display_text", shown})
 	}
 	if a.KeySpecIndex >= 0 {
 		fields = append(fields, field{"key_spec_index", a.KeySpecIndex})

@@ -56,6 +56,9 @@ func (b *flexBool) UnmarshalJSON(text []byte) error {
 	return nil
 }
 
+// ownGroups are groups of commands that are Synap's own altogether.
+var ownGroups = []string{"queue"}
+
 const factsPath = "../../shared/data/valkey-commands.json"
 
 var readFacts = sync.OnceValues(func() (map[string]*fact, error) {
