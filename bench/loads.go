@@ -22,6 +22,8 @@ type load struct {
 	requests int
 	bar      float64 // ratio demanded at the loop door
 	redcon   float64 // and at the redcon door; 0: none
+
+	prepare func(p *process) error // before each run, not measured; or nil
 }
 
 func test(name, test string, clients, pipeline, requests int, bar, redcon float64) load {
@@ -35,13 +37,13 @@ func custom(name, command string, pipeline, requests int, bar float64, args ...s
 	return load{name: name, command: command, requests: requests, bar: bar, args: append([]string{"-c", "50", "-P", strconv.Itoa(pipeline)}, args...)}
 }
 
-var quickLoads = []load{
+var quickLoads = slices.Concat([]load{
 	test("SET", "set", 50, 1, 60_000, 0.95, 0),
 	test("GET", "get", 50, 1, 60_000, 0.95, 0),
 	test("SET, pipeline 16", "set", 50, 16, 400_000, 1.5, 1),
 	test("GET, pipeline 16", "get", 50, 16, 500_000, 1.5, 1),
 	test("GET, pipeline 100, 8 connections", "get", 8, 100, 1_000_000, 2, 0),
-}
+}, collectionLoads(1, 1.2))
 
 var fullLoads = slices.Concat([]load{
 	test("SET", "set", 50, 1, 100_000, 1, 0),
@@ -50,16 +52,9 @@ var fullLoads = slices.Concat([]load{
 	test("GET, pipeline 16", "get", 50, 16, 800_000, 1.7, 1),
 	test("INCR, pipeline 16", "incr", 50, 16, 800_000, 1.7, 1),
 	test("GET, pipeline 100, 8 connections", "get", 8, 100, 1_500_000, 2.3, 0),
-	test("LPUSH, pipeline 16", "lpush", 50, 16, 600_000, 1.3, 0),
-	test("RPOP, pipeline 16", "rpop", 50, 16, 600_000, 1.3, 0),
-	test("HSET, pipeline 16", "hset", 50, 16, 600_000, 1.3, 0),
-	test("SADD, pipeline 16", "sadd", 50, 16, 600_000, 1.3, 0),
-	test("ZADD, pipeline 16", "zadd", 50, 16, 600_000, 1.3, 0),
-	test("MSET (10), pipeline 16", "mset", 50, 16, 100_000, 1.3, 0),
-	test("LRANGE_100, pipeline 16", "lrange_100", 50, 16, 60_000, 1.3, 0),
-	custom("XADD, pipeline 16", "xadd", 16, 300_000, 1.3, "xadd", "stream:__rand_int__", "*", "field", strings.Repeat("x", 64)),
+	test("RPOP, pipeline 16", "rpop", 50, 16, 3*members, 1.3, 0).after(list("mylist", 3*members)),
 	custom("EVAL of ten calls", "eval", 1, 20_000, 0.5, "eval", "for i=1,10 do redis.call('incr', KEYS[1]) end return 1", "1", "counter:__rand_int__"),
-})
+}, collectionLoads(3, 1.3), moreCollectionLoads(1.2))
 
 func (l load) measure(ours, theirs *process, pairs int, door string) (row, error) {
 	r := row{name: l.name, unit: "req/s", bar: l.bar}
@@ -86,6 +81,11 @@ var csvRate = regexp.MustCompile(`(?m)^"[^"]*","([0-9.]+)"`)
 
 // run returns requests a second and the server's microseconds a request.
 func (l load) run(p *process) (rate, cpu float64, err error) {
+	if l.prepare != nil {
+		if err := l.prepare(p); err != nil {
+			return 0, 0, err
+		}
+	}
 	before, err := p.cpu()
 	if err != nil {
 		return 0, 0, err
