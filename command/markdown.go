@@ -8,7 +8,7 @@ import (
 
 // Markdown returns docs/commands.md: every command of the table by group, with
 // its usage, the version of Redis that brought it, its cost, its ACL categories
-// and its summary.
+// and its summary; then the commands of Redis that are not there.
 func (t *Table) Markdown() string {
 	groups := map[string][]*Command{}
 	var names []string
@@ -36,6 +36,7 @@ func (t *Table) Markdown() string {
 				c.sinceRedis(), cell.Replace(c.Complexity), strings.Join(c.AllCategories(), " @"), cell.Replace(c.Summary+c.replacement()))
 		}
 	}
+	writeAbsent(&b)
 	return b.String()
 }
 

@@ -116,6 +116,38 @@ func TestRowsAgreeWithPublishedFacts(t *testing.T) {
 	}
 }
 
+// TestEveryCommandIsThere demands a row for each command of Redis 7.2, or the
+// reason why there is none; what is newer is Valkey's alone.
+func TestEveryCommandIsThere(t *testing.T) {
+	absent := map[string]bool{}
+	for _, a := range command.Absent() {
+		for _, name := range a.Names {
+			absent[strings.ToLower(name)] = true
+		}
+	}
+	rows := map[string]bool{}
+	for _, c := range commandTable(t).All() {
+		rows[c.FullName] = true
+	}
+	missing := map[string]bool{}
+	for name, f := range facts(t) {
+		container, _, _ := strings.Cut(name, "|")
+		switch {
+		case rows[name] || f.Since >= "8":
+		case absent[name] || absent[container]:
+			missing[name] = true
+		default:
+			t.Errorf("%s (group %s, since %s) has no row, and no reason stands in command.Absent", name, f.Group, f.Since)
+		}
+	}
+	for name := range absent {
+		if rows[name] || !missing[name] {
+			t.Errorf("command.Absent names %s, which is there or is no command", name)
+		}
+	}
+	t.Logf("%d rows; %d commands and subcommands of Redis 7.2 are not there", len(rows), len(missing))
+}
+
 func lowered(words []string) []string {
 	var out []string
 	for _, w := range words {
