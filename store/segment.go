@@ -114,12 +114,13 @@ func poisonElement(p unsafe.Pointer, units uint32) {
 	}
 }
 
-// reclaim moves some elements out of a sparsely used segment, once a quarter
-// of the memory is dead.
+// reclaim moves some elements out of a sparsely used segment, once a third of
+// the memory is dead: so a removal costs two moves at most in the long run.
 func (t *table) reclaim() {
 	if t.victim == 0 && !t.findVictim() {
 		return
 	}
+	t.fetchMoves()
 	s := &t.segs[t.victim]
 	for budget := tableMoves; budget > 0 && t.victim != 0 && t.swept < s.used; {
 		from := elem(t.victim<<placeBits | t.swept)
@@ -141,25 +142,48 @@ func (t *table) reclaim() {
 	}
 }
 
-// findVictim looks for a segment a quarter of which is dead. There is one if
-// as much of all the memory is.
+// fetchMoves asks for the buckets of the elements that are moved next.
+func (t *table) fetchMoves() {
+	s := &t.segs[t.victim]
+	at := t.swept
+	for budget := tableMoves; budget > 0 && at < s.used; budget-- {
+		e := elem(t.victim<<placeBits | at)
+		p := t.at(e)
+		if *(*byte)(p) != deadMark {
+			t.fetchBucket(e)
+		}
+		at += units(p)
+	}
+}
+
+// fetchBucket asks for the bucket of the index that e is in.
+func (t *table) fetchBucket(e elem) {
+	prefetch(unsafe.Pointer(t.index.bucket(t.index.home(t.hashOf(ref(e))))))
+}
+
+// findVictim looks for the segment with the most dead of some, a third at
+// least. There is one if as much of all the memory is.
 func (t *table) findVictim() bool {
-	if t.dead*4 < t.held {
+	if t.dead == 0 || t.dead*3 < t.held {
 		return false
 	}
+	most := uint32(0)
 	for range min(tableLooks, len(t.segs)) {
 		if t.hand++; t.hand >= uint32(len(t.segs)) {
 			t.hand = 1
 		}
-		if s := &t.segs[t.hand]; s.p != nil && s.dead*4 >= s.used && s.dead > 0 {
-			t.victim, t.swept = t.hand, 0
-			if t.open == t.hand {
-				t.open = 0
-			}
-			return true
+		if s := &t.segs[t.hand]; s.p != nil && s.dead*3 >= s.used && s.dead > most {
+			t.victim, most = t.hand, s.dead
 		}
 	}
-	return false
+	if most == 0 {
+		return false
+	}
+	t.swept = 0
+	if t.open == t.victim {
+		t.open = 0
+	}
+	return true
 }
 
 // each visits every element until visit returns false, in the order of memory.

@@ -272,15 +272,14 @@ func (t *table) put(key, value []byte) (e elem, created bool) {
 	p, e := t.lookup(h, key)
 	if e != 0 {
 		if !t.overwrite(e, value) {
-			e = t.replace(p, e, value)
-			t.reclaim()
+			e = t.exchange(p, value)
 		}
 		return e, false
 	}
+	t.reclaim() // not behind add, which might move what is returned
 	e = t.add(key, value)
 	t.index.insert(h, ref(e))
 	t.index.settle(t)
-	t.reclaim()
 	return e, true
 }
 
@@ -290,9 +289,14 @@ func (t *table) setValue(e elem, value []byte) elem {
 		return e
 	}
 	p, _ := t.placeOf(e)
-	e = t.replace(p, e, value)
+	return t.exchange(p, value)
+}
+
+// exchange gives the element that the index holds at p another value. It
+// reclaims first, so as not to move what it returns.
+func (t *table) exchange(p place, value []byte) elem {
 	t.reclaim()
-	return e
+	return t.replace(p, elem(p.b.refs[p.i]), value)
 }
 
 // overwrite replaces the value of e by one of the same length, if it is that.
