@@ -24,6 +24,8 @@ func translate(err error) resp.Error {
 		return resp.ErrBadData
 	case errors.Is(err, store.ErrConsumers):
 		return resp.ErrConsumers
+	case errors.Is(err, store.ErrQueueRoom):
+		return resp.ErrQueueRoom
 	case errors.Is(err, store.ErrQueueData):
 		return resp.ErrQueueData
 	}

@@ -1,6 +1,7 @@
 package command
 
 import (
+	"errors"
 	"math"
 	"time"
 
@@ -182,7 +183,7 @@ func qpublish(c *Ctx) {
 	var room [64]byte
 	id, added, err := q.Publish(&p, c.Tx.Now, c.Conf.Queue.DedupWindow, log, room[:0])
 	if err != nil {
-		failFull(c, c.Args[1], q)
+		failQueue(c, c.Args[1], q, err)
 		return
 	}
 	if !added {
@@ -195,9 +196,14 @@ func qpublish(c *Ctx) {
 	c.Reply.Bulk(id)
 }
 
-// failFull replies that a queue has no room.
-func failFull(c *Ctx, key []byte, q *store.Queue) {
-	c.Reply.Error(resp.QueueFull(key, q.Settings().MaxDepth))
+// failQueue replies why nothing could be added to a queue, which openQueue has
+// returned.
+func failQueue(c *Ctx, key []byte, q *store.Queue, err error) {
+	if errors.Is(err, store.ErrQueueFull) {
+		err = resp.QueueFull(key, q.Settings().MaxDepth)
+	}
+	c.Tx.DropQueue(key, q)
+	c.Fail(err)
 }
 
 func qpublishm(c *Ctx) {
@@ -218,8 +224,16 @@ func qpublishm(c *Ctx) {
 	if !ok {
 		return
 	}
+	size := int64(0)
+	for _, payload := range c.Args[3:] {
+		size += int64(len(payload))
+	}
 	if most := q.Settings().MaxDepth; most > 0 && int64(q.Len())+n > most {
-		failFull(c, c.Args[1], q)
+		failQueue(c, c.Args[1], q, store.ErrQueueFull)
+		return
+	}
+	if !q.HasRoom(int(n), size) {
+		failQueue(c, c.Args[1], q, store.ErrQueueRoom)
 		return
 	}
 	c.Count(int(n))
@@ -276,7 +290,7 @@ func qconsume(c *Ctx) {
 		c.Fail(err)
 		return
 	}
-	if len(c.Args[2]) == 0 {
+	if n := len(c.Args[2]); n == 0 || n > store.MaxConsumerName {
 		c.Reply.Error(resp.ErrConsumerName)
 		return
 	}
@@ -314,6 +328,7 @@ func consume(c *Ctx, q *store.Queue, o *consumeOptions) bool {
 		return true
 	}
 	if taken == 0 {
+		c.Tx.SettleQueue(c.Args[1])
 		return false
 	}
 	c.Reply.SetDeferred(mark, taken)

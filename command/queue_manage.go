@@ -22,7 +22,7 @@ func queueManageRows() []Row {
 			Usage:   "queue <LIST [COUNT count:integer] [OFFSET offset:integer] | REDRIVE [id [id ...]] [COUNT count:integer] [TO destination:key] | PURGE [id [id ...]]>",
 			Summary: "Lists dead letters, publishes them anew or removes them.",
 			Group:   "queue", Since: "1.0.0", Complexity: "O(N) where N is the number of messages touched; LIST also counts OFFSET",
-			Flags: Write | DenyOOM | OwnGrouping, Run: qdlq,
+			Flags: Write | OwnGrouping, Run: qdlq,
 			Keys: []KeySpec{
 				{Flags: RW | Access | Update, Begin: 1},
 				{Flags: RW | Insert, Keyword: "TO", From: 3},
@@ -265,15 +265,15 @@ func qdlqRedrive(c *Ctx, a *resp.Args) {
 	if o.count >= 0 {
 		n = int(min(o.count, int64(n)))
 	}
-	if len(o.ids) > 0 {
-		n = min(n, len(o.ids))
-	}
-	if most := to.Settings().MaxDepth; most > 0 && int64(to.Len())+int64(n) > most {
-		failFull(c, target, to)
+	letters := q.FindDead(o.ids, n)
+	if err := q.Redrive(to, letters, c.Tx.Now, log, toLog); err != nil {
+		failQueue(c, target, to, err)
 		return
 	}
-	moved := q.Redrive(to, o.ids, n, c.Tx.Now, log, toLog)
-	if moved > 0 {
+	moved := len(letters)
+	if moved == 0 {
+		c.Tx.DropQueue(target, to)
+	} else {
 		c.Tx.SaveQueue(key, q, log, to == q)
 		if to != q {
 			c.Tx.SaveQueue(target, to, toLog, true)

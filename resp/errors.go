@@ -116,7 +116,8 @@ const (
 	// Reliable queues.
 	ErrPriority     Error = "ERR PRIORITY is out of range, must be 0 to 9"
 	ErrMessageID    Error = "ERR a message ID must have 1 to 65535 bytes"
-	ErrConsumerName Error = "ERR the name of a consumer must not be empty"
+	ErrConsumerName Error = "ERR the name of a consumer must have 1 to 1024 bytes"
+	ErrQueueRoom    Error = "ERR the queue holds as many bytes as it can"
 	ErrConsumers    Error = "ERR the queue has as many consumers as queue-max-consumers allows"
 	ErrQueueExists  Error = "ERR the queue exists with other settings, say UPDATE to change them"
 	ErrQueueData    Error = "ERR bad queue data"

@@ -37,7 +37,7 @@ const (
 // classOfKind is the class of what commands of a type do to their keys.
 var classOfKind = [...]eventClass{
 	store.KindString: stringEvents, store.KindList: listEvents, store.KindSet: setEvents, store.KindZSet: zsetEvents,
-	store.KindHash: hashEvents, store.KindStream: streamEvents, store.KindQueue: listEvents,
+	store.KindHash: hashEvents, store.KindStream: streamEvents, store.KindQueue: moduleEvents,
 }
 
 // classOf returns the class that a change's event belongs to.

@@ -303,7 +303,7 @@ func (s *Server) serveKey(w *worker, r readyKey) {
 		}
 		waiter := queue[skip]
 		b := waiter.Owner.(*blocked)
-		if !b.gone && w.tx.Kind(key, store.Peek) != b.kind {
+		if !b.gone && w.tx.Kind(key, store.Peek) != b.kind || b.kind == store.KindQueue && w.tx.Drained(key) {
 			skip++
 			continue
 		}

@@ -1,6 +1,7 @@
 package store
 
 import (
+	"encoding/binary"
 	"errors"
 	"math/bits"
 	"strconv"
@@ -81,7 +82,11 @@ func (r DeadReason) String() string { return [...]string{"nack", "deadline", "de
 
 const (
 	priorities  = 10
-	maxDoubling = 40 // doublings of a backoff beyond which no delay fits
+	maxDoubling = 40      // doublings of a backoff beyond which no delay fits
+	maxNumber   = 1 << 62 // of the last message in a dump or log, so that counting on never overflows
+
+	// MaxConsumerName is the most bytes of a consumer's name.
+	MaxConsumerName = 1024
 )
 
 var (
@@ -89,6 +94,8 @@ var (
 	ErrQueueFull = errors.New("store: the queue is at its maximum depth")
 	// ErrQueueData is returned when operations or a dump do not fit the queue.
 	ErrQueueData = errors.New("store: bad queue data")
+	// ErrQueueRoom is returned when a queue cannot hold more bytes.
+	ErrQueueRoom = errors.New("store: the queue holds as many bytes as it can")
 	// ErrConsumers is returned when a queue has as many consumers as it may.
 	ErrConsumers = errors.New("store: the queue has too many consumers")
 )
@@ -117,24 +124,38 @@ func (tx *Tx) Queue(key []byte, a Access) (*Queue, error) {
 const fireAtOnce = 1000
 
 // ApplyQueue repeats operations of a QueueLog on key's queue, which is made if
-// it is absent; all of them or none.
+// it is absent. It stops at the first that does not fit; what went before it is
+// done and logged.
 func (tx *Tx) ApplyQueue(key, ops []byte) error {
-	old, err := tx.Queue(key, Peek)
+	q, err := tx.Queue(key, Peek)
 	if err != nil {
 		return err
 	}
-	q := tx.NewQueue()
-	if old != nil {
-		q.release()
-		q = old.Clone().(*Queue)
+	fresh := q == nil
+	if fresh {
+		q = tx.NewQueue()
 	}
-	if err := q.Apply(ops); err != nil {
-		q.release()
+	done, err := q.Apply(ops)
+	if done == 0 {
+		if fresh {
+			q.release()
+		}
 		return err
 	}
-	tx.putObject(key, q)
-	tx.changes[len(tx.changes)-1].Log = [][]byte{wordQAPPLY, key, ops}
-	return nil
+	log := tx.QueueLog()
+	log.b = append(log.b, ops[:done]...)
+	tx.SaveQueue(key, q, log, true)
+	return err
+}
+
+// Drained reports whether key holds a queue that has no ready message: nobody
+// who waits for one need be asked.
+func (tx *Tx) Drained(key []byte) bool {
+	at, ok := tx.find(key, Peek)
+	if !ok || at.kind() != KindQueue {
+		return false
+	}
+	return tx.object(at).(*Queue).filled == 0
 }
 
 // NewQueue returns an empty queue, not stored anywhere yet.
@@ -142,10 +163,20 @@ func (tx *Tx) NewQueue() *Queue { return newQueue(tx.store) }
 
 func newQueue(s *Store) *Queue { return &Queue{all: newTable(s), seen: dedup{store: s}} }
 
+// DropQueue gives back what NewQueue returned and SaveQueue did not get.
+func (tx *Tx) DropQueue(key []byte, q *Queue) {
+	if _, ok := tx.find(key, Peek); !ok {
+		q.release()
+	}
+}
+
 // QueueLog returns an empty log for a queue that the transaction is about to
-// change; at most two are in use by one command.
+// change. It is used anew once the changes are reset.
 func (tx *Tx) QueueLog() *QueueLog {
-	l := &tx.logs[tx.logTurn%len(tx.logs)]
+	if tx.logTurn == len(tx.logs) {
+		tx.logs = append(tx.logs, new(QueueLog))
+	}
+	l := tx.logs[tx.logTurn]
 	tx.logTurn++
 	*l = QueueLog{On: tx.Logged, b: emptied(l.b)}
 	return l
@@ -169,6 +200,14 @@ func (tx *Tx) SaveQueue(key []byte, q *Queue, log *QueueLog, wakes bool) {
 	c := &tx.changes[len(tx.changes)-1]
 	c.DeadLettered, c.Redelivered = log.dead, log.again
 	c.Log = log.record(key)
+}
+
+// SettleQueue takes what asking for messages in vain has added to the queue of
+// key into the accounts.
+func (tx *Tx) SettleQueue(key []byte) {
+	if at, ok := tx.find(key, Peek); ok {
+		tx.settle(at)
+	}
 }
 
 // fire lets what is due happen, for the shard's alarms.
@@ -304,6 +343,9 @@ func (q *Queue) Publish(p *Publication, now, window int64, log *QueueLog, id []b
 	if q.set.MaxDepth > 0 && int64(q.Len()) >= q.set.MaxDepth {
 		return id, false, ErrQueueFull
 	}
+	if !q.HasRoom(1, p.size()) {
+		return id, false, ErrQueueRoom
+	}
 	r := publishing{Publication: *p, seq: q.seq + 1, at: now}
 	if r.Due <= now {
 		r.Due = 0
@@ -315,6 +357,20 @@ func (q *Queue) Publish(p *Publication, now, window int64, log *QueueLog, id []b
 	q.seen.add(p.ID, now, window)
 	log.publish(&r, window)
 	return q.message(r.seq).appendID(id), true, nil
+}
+
+// HasRoom reports whether n more messages of so many bytes in all surely fit.
+func (q *Queue) HasRoom(n int, size int64) bool {
+	return q.all.hasRoom(n, size+int64(n)*messageMost) && q.seen.hasRoom(size)
+}
+
+// size returns the bytes that the message brings with it.
+func (p *Publication) size() int64 {
+	n := int64(len(p.ID) + len(p.Payload))
+	for _, h := range p.Headers {
+		n += int64(len(h)) + binary.MaxVarintLen32
+	}
+	return n
 }
 
 // cmpOr returns the first that is not 0.
@@ -527,6 +583,8 @@ func (q *Queue) fail(at uint32, reason DeadReason, delay, now int64, log *QueueL
 	case int64(m.deliveries()) > retries:
 	case m.dies() != 0 && m.dies() <= now:
 		reason = DeadTTL
+		q.stats.Expired++
+		log.count(opExpired)
 	default:
 		if delay < 0 {
 			delay = q.backoff(m.deliveries())

@@ -34,7 +34,7 @@ func (p *queuePair) begin() *QueueLog {
 // end repeats what was logged on the twin.
 func (p *queuePair) end() {
 	p.t.Helper()
-	if err := p.two.Apply(p.log.b); err != nil {
+	if _, err := p.two.Apply(p.log.b); err != nil {
 		p.t.Fatalf("the log cannot be replayed: %v", err)
 	}
 }
@@ -186,7 +186,11 @@ func (d *queueDriver) deadLetters(n int) {
 	})
 	log := d.begin()
 	if d.rnd.IntN(2) == 0 {
-		d.published += d.q.Redrive(d.q, ids, len(ids), d.now, log, log)
+		numbers := d.q.FindDead(ids, len(ids))
+		if err := d.q.Redrive(d.q, numbers, d.now, log, log); err != nil {
+			d.t.Fatal(err)
+		}
+		d.published += len(numbers)
 	} else {
 		for _, id := range ids {
 			d.q.DropDead(id, log)
@@ -250,6 +254,76 @@ func TestQueueTimeToLiveLeavesNoPlaces(t *testing.T) {
 	p.equal()
 }
 
+// TestQueueWalk compares what Peek shows of redelivered messages with what is
+// delivered, in order.
+func TestQueueWalk(t *testing.T) {
+	var h numberHeap
+	rnd := rand.New(rand.NewPCG(1, 2))
+	for range 1000 {
+		h.push(rnd.Uint64N(500))
+	}
+	for w := (heapWalk{of: slices.Clone(h)}); w.more(); {
+		if got, want := w.next(), h.pop(); got != want {
+			t.Fatalf("walked to %d, want %d", got, want)
+		}
+	}
+	if len(h) != 0 {
+		t.Fatalf("the walk ended %d too early", len(h))
+	}
+}
+
+// TestQueueLogsOfOneCommand sees that what one command logs about several queues
+// stays apart until the changes are reset.
+func TestQueueLogsOfOneCommand(t *testing.T) {
+	s := New(Options{})
+	var tx Tx
+	s.Begin(&tx, 0, 1000)
+	tx.Logged = true
+	tx.WantAll()
+	tx.Lock()
+	defer tx.Unlock()
+	for i := range 5 {
+		key := fmt.Appendf(nil, "q%d", i)
+		log := tx.QueueLog()
+		q := tx.NewQueue()
+		q.SetSettings(QueueSettings{MaxDepth: int64(i + 1), AckDeadline: 1}, log)
+		tx.SaveQueue(key, q, log, true)
+	}
+	for i, c := range tx.Changes() {
+		q := newQueue(s)
+		if _, err := q.Apply(c.Log[2]); err != nil || q.Settings().MaxDepth != int64(i+1) {
+			t.Fatalf("change %d logs %q: depth %d, %v", i, c.Log[2], q.Settings().MaxDepth, err)
+		}
+	}
+}
+
+// TestQueueApplyInPart sees that operations up to the first bad one are done and
+// logged, so that a log never says less than what happened.
+func TestQueueApplyInPart(t *testing.T) {
+	s := New(Options{})
+	var tx Tx
+	s.Begin(&tx, 0, 1000)
+	tx.Logged = true
+	tx.WantAll()
+	tx.Lock()
+	defer tx.Unlock()
+	good := (&QueueLog{On: true})
+	good.settings(&QueueSettings{MaxDepth: 3})
+	if err := tx.ApplyQueue([]byte("q"), append(slices.Clone(good.b), opAck, 9)); err != ErrQueueData {
+		t.Fatalf("a bad operation: %v", err)
+	}
+	if q, err := tx.Queue([]byte("q"), Peek); err != nil || q == nil || q.Settings().MaxDepth != 3 {
+		t.Fatalf("the good operation was not done: %v, %v", q, err)
+	}
+	if c := tx.Changes(); len(c) != 1 || !bytes.Equal(c[0].Log[2], good.b) {
+		t.Fatalf("logged %+v", c)
+	}
+	before := s.QueueTotals()
+	if err := tx.ApplyQueue([]byte("none"), []byte{opAck, 9}); err != ErrQueueData || s.QueueTotals() != before {
+		t.Fatalf("%v, totals %+v, before %+v", err, s.QueueTotals(), before)
+	}
+}
+
 func FuzzQueueDump(f *testing.F) {
 	s := New(Options{})
 	q := newQueue(s)
@@ -272,7 +346,7 @@ func FuzzQueueDump(f *testing.F) {
 		} else {
 			checkQueue(t, q)
 		}
-		_ = q.Apply(ops)
+		_, _ = q.Apply(ops)
 		q.Fire(1<<62, 100, &QueueLog{})
 		q.release()
 	})

@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"encoding/binary"
 	"math"
+	"slices"
 	"strconv"
 	"unsafe"
 )
@@ -171,20 +172,18 @@ func (q *Queue) DropDead(id []byte, log *QueueLog) bool {
 	return seq != 0
 }
 
-// Redrive publishes dead letters anew, in to, which may be the queue itself:
-// those with the given ids, or without any the first n. It returns how many;
-// to must have room for them.
-func (q *Queue) Redrive(to *Queue, ids [][]byte, n int, now int64, log, toLog *QueueLog) int {
+// FindDead returns the numbers of dead letters: of those with the given ids, or
+// without any of the first n.
+func (q *Queue) FindDead(ids [][]byte, n int) []uint64 {
 	var numbers []uint64
 	for _, id := range ids {
 		if seq := q.findDead(id); seq != 0 {
-			q.redrive(seq, to, now, log, toLog)
-			n--
 			numbers = append(numbers, seq)
 		}
 	}
-	if len(ids) > 0 {
-		return len(numbers)
+	if len(ids) > 0 { // an id may be named twice
+		slices.Sort(numbers)
+		return slices.Compact(numbers)
 	}
 	q.dead.each(0, func(d *deadLetter) bool {
 		if len(numbers) < n {
@@ -192,11 +191,30 @@ func (q *Queue) Redrive(to *Queue, ids [][]byte, n int, now int64, log, toLog *Q
 		}
 		return len(numbers) < n
 	})
+	return numbers
+}
+
+// Redrive publishes the dead letters with the given numbers anew, all or none,
+// in to, which may be the queue itself.
+func (q *Queue) Redrive(to *Queue, numbers []uint64, now int64, log, toLog *QueueLog) error {
+	if most := to.set.MaxDepth; most > 0 && int64(to.Len()+len(numbers)) > most {
+		return ErrQueueFull
+	}
+	size := int64(0)
+	for _, seq := range numbers {
+		size += int64(len(q.message(seq).b)) + maxMadeID
+	}
+	if to != q && !to.HasRoom(len(numbers), size) {
+		return ErrQueueRoom
+	}
 	for _, seq := range numbers {
 		q.redrive(seq, to, now, log, toLog)
 	}
-	return len(numbers)
+	return nil
 }
+
+// maxMadeID is the most bytes of an id made of time and number.
+const maxMadeID = 40
 
 func (q *Queue) redrive(seq uint64, to *Queue, now int64, log, toLog *QueueLog) {
 	m := q.message(seq)
@@ -226,8 +244,13 @@ func (q *Queue) Peek(s QueueState, visit func(Message) bool) {
 	case Dead:
 		q.DeadLetters(0, visit)
 	default:
-		for _, at := range q.tickets.heap {
-			if t := q.tickets.at(at); t.state == s && !visit(Message{m: q.message(t.seq), State: s}) {
+		left := q.count[s]
+		for i := 0; left > 0; i++ {
+			t := q.tickets.at(q.tickets.heap[i])
+			if t.state != s {
+				continue
+			}
+			if left--; !visit(Message{m: q.message(t.seq), State: s}) {
 				return
 			}
 		}
@@ -237,11 +260,11 @@ func (q *Queue) Peek(s QueueState, visit func(Message) bool) {
 func (q *Queue) peekReady(visit func(Message) bool) {
 	for p := priorities - 1; p >= 0; p-- {
 		r := &q.ready[p]
-		again := append(numberHeap(nil), r.again...)
-		for i := 0; i < r.fresh.len() || len(again) > 0; {
+		again := heapWalk{of: r.again}
+		for i := 0; i < r.fresh.len() || again.more(); {
 			var seq uint64
-			if len(again) > 0 {
-				seq = again.pop()
+			if again.more() {
+				seq = again.next()
 			} else {
 				seq = *r.fresh.at(i)
 				i++
@@ -288,6 +311,9 @@ func (d *dedup) add(id []byte, now, window int64) {
 	binary.LittleEndian.PutUint64(at[:], uint64(now))
 	d.now.put(id, at[:])
 }
+
+// hasRoom reports whether ids of so many bytes surely fit.
+func (d *dedup) hasRoom(size int64) bool { return d.now == nil || d.now.hasRoom(1, size) }
 
 func (d *dedup) bytes() int64 {
 	n := int64(0)
@@ -336,9 +362,11 @@ func (c *consumers) open(name []byte, now int64, most int) (uint32, bool) {
 		c.list[i].asked = now
 		return i, true
 	}
-	c.forget(now)
+	c.forget(now, consumerLook)
 	if len(c.byName) >= most {
-		return 0, false
+		if c.forget(now, len(c.list)); len(c.byName) >= most {
+			return 0, false
+		}
 	}
 	if c.byName == nil {
 		c.byName = make(map[string]uint32)
@@ -363,9 +391,9 @@ func (c *consumers) load(name []byte) {
 	c.unused = unused
 }
 
-// forget looks at a few consumers and drops the idle ones.
-func (c *consumers) forget(now int64) {
-	for range min(consumerLook, len(c.list)) {
+// forget looks at the next n consumers and drops the idle ones.
+func (c *consumers) forget(now int64, n int) {
+	for range min(n, len(c.list)) {
 		c.hand = (c.hand + 1) % len(c.list)
 		w := &c.list[c.hand]
 		if w.live && w.unacked == 0 && now-w.asked > consumerIdle {

@@ -111,16 +111,17 @@ func (q *Queue) load(r *queueReader) bool {
 		*n = r.time()
 	}
 	for _, n := range q.stats.all() {
-		*n = r.number()
+		*n = uint64(r.time())
 	}
-	q.seq = r.number()
+	q.told.Counters = q.stats // the store's totals count what happens from now on
+	q.seq = r.upTo(maxNumber)
 	newest := q.loadIDs(r)
 	q.seen.older, q.seen.now = q.seen.now, nil
 	oldest := q.loadIDs(r)
 	q.seen.now, q.seen.older = q.seen.older, q.seen.now
 	q.seen.since = max(newest, oldest)
 	for n := r.upTo(uint64(len(r.b))); n > 0 && !r.bad; n-- {
-		name := r.text(math.MaxInt)
+		name := r.text(MaxConsumerName)
 		if _, doubled := q.workers.byName[string(name)]; doubled || r.bad {
 			return false
 		}
@@ -147,7 +148,7 @@ func (q *Queue) load(r *queueReader) bool {
 func (q *Queue) loadIDs(r *queueReader) (newest int64) {
 	for n := r.upTo(uint64(len(r.b))); n > 0 && !r.bad; n-- {
 		id, at := r.text(MaxMessageID), r.time()
-		if len(id) > 0 && !r.bad {
+		if len(id) > 0 && !r.bad && q.seen.hasRoom(int64(len(id))) {
 			q.seen.add(id, at, math.MaxInt64)
 			newest = max(newest, at)
 		}
@@ -172,7 +173,7 @@ func (q *Queue) loadMessage(r *queueReader) bool {
 		size += int(binary.LittleEndian.Uint32(b[size-4:]))
 	}
 	size += int(binary.LittleEndian.Uint32(b[24:])) + int(binary.LittleEndian.Uint16(b[28:]))
-	if size != len(b) {
+	if size != len(b) || (message{seq, b}).dies() < 0 || !q.all.hasRoom(1, int64(size)+8) {
 		return false
 	}
 	_, _, headers := message{seq, b}.parts()
@@ -220,7 +221,7 @@ func (q *Queue) loadTickets(r *queueReader) bool {
 		}
 		seq, when, worker := r.number(), r.time(), r.upTo(uint64(len(q.workers.list)))
 		m := q.message(seq)
-		if r.bad || m.b == nil || m.ticket() != noTicket || state > Delayed {
+		if r.bad || m.b == nil || m.ticket() != noTicket || state > Delayed || when == 0 {
 			return false
 		}
 		placed := m.b[30]&flagPlaced != 0
@@ -267,9 +268,11 @@ func (q *Queue) Clone() Object {
 
 // digest adds all that two equal queues have in common.
 func (q *Queue) digest(h hash.Hash) {
-	for _, n := range append([]uint64{q.seq}, counters(&q.stats)...) {
-		part(h, binary.AppendUvarint(nil, n))
+	numbers := []uint64{q.seq}
+	for _, n := range q.set.all() {
+		numbers = append(numbers, uint64(*n))
 	}
+	digestNumbers(h, append(numbers, counters(&q.stats)...)...)
 	for s := Ready; s <= Dead; s++ {
 		var all []Message
 		q.Peek(s, func(m Message) bool {
@@ -280,11 +283,30 @@ func (q *Queue) digest(h hash.Hash) {
 			slices.SortFunc(all, func(a, b Message) int { return cmp.Compare(a.m.seq, b.m.seq) })
 		}
 		for _, m := range all {
-			part(h, m.AppendReceipt([]byte{byte(s), byte(m.Priority())}))
-			part(h, m.AppendID(nil))
-			part(h, m.Payload())
+			q.digestMessage(h, m, s)
 		}
 	}
+}
+
+func (q *Queue) digestMessage(h hash.Hash, m Message, s QueueState) {
+	when := int64(0)
+	if at, ok := q.ticketOf(m.m.seq); ok {
+		when = q.tickets.at(at).when
+	}
+	digestNumbers(h, uint64(s), uint64(m.Reason), uint64(m.Last), uint64(m.Priority()), uint64(m.Published()),
+		uint64(m.First()), uint64(m.m.retries()), uint64(m.m.dies()), uint64(when))
+	part(h, m.AppendReceipt(nil))
+	part(h, m.AppendID(nil))
+	part(h, m.Payload())
+	m.Headers(func(b []byte) { part(h, b) })
+}
+
+func digestNumbers(h hash.Hash, numbers ...uint64) {
+	var b []byte
+	for _, n := range numbers {
+		b = binary.AppendUvarint(b, n)
+	}
+	part(h, b)
 }
 
 func counters(c *QueueCounters) []uint64 {

@@ -173,15 +173,16 @@ func (r *queueReader) text(most int) []byte {
 }
 
 // Apply repeats operations that a QueueLog collected. It stops at the first
-// that does not fit.
-func (q *Queue) Apply(ops []byte) error {
+// that does not fit, and returns how many bytes went before it.
+func (q *Queue) Apply(ops []byte) (done int, err error) {
 	r := queueReader{b: ops}
 	for r.more() {
 		if !q.apply(&r) || r.bad {
-			return ErrQueueData
+			return done, ErrQueueData
 		}
+		done = len(ops) - len(r.b)
 	}
-	return nil
+	return done, nil
 }
 
 // apply repeats one operation and reports whether it fits.
@@ -236,9 +237,11 @@ func (q *Queue) applyTicket(r *queueReader, code byte, at uint32) bool {
 		}
 		q.bury(at, DeadReason(reason), now)
 	case opReschedule:
-		if when := r.time(); !r.bad {
-			q.tickets.reschedule(at, when)
+		when := r.time()
+		if r.bad || when == 0 {
+			return false
 		}
+		q.tickets.reschedule(at, when)
 	case opArrive:
 		if state != Delayed {
 			return false
@@ -272,7 +275,7 @@ func (q *Queue) applyPublish(r *queueReader) bool {
 	for n := r.upTo(uint64(len(r.b))); n > 0 && !r.bad; n-- {
 		p.Headers = append(p.Headers, r.text(math.MaxInt))
 	}
-	if r.bad || p.seq <= q.seq {
+	if r.bad || p.seq <= q.seq || p.seq > maxNumber || !q.HasRoom(1, p.size()) {
 		return false
 	}
 	q.publish(&p)
@@ -283,9 +286,10 @@ func (q *Queue) applyPublish(r *queueReader) bool {
 func (q *Queue) applyLease(r *queueReader) bool {
 	deadline := r.time()
 	name := r.text(math.MaxInt)
-	if r.bad || q.filled == 0 {
+	if r.bad || q.filled == 0 || deadline == 0 || len(name) == 0 || len(name) > MaxConsumerName {
 		return false
 	}
+	q.workers.forget(deadline, consumerLook)
 	worker, _ := q.workers.open(name, 0, math.MaxInt)
 	q.lease(q.next(), worker, deadline)
 	return true

@@ -1,6 +1,7 @@
 package store
 
 import (
+	"container/heap"
 	"encoding/binary"
 	"strconv"
 	"unsafe"
@@ -26,6 +27,7 @@ type message struct {
 
 const (
 	messageHead  = 31
+	messageMost  = messageHead + 8 + 4 + 8 // with all that may stand before id, payload and headers, and the key
 	priorityMask = 0x0f
 	flagDies     = 0x10
 	flagHeaders  = 0x20
@@ -270,8 +272,22 @@ func (q *Queue) entomb(m message) {
 	r := &q.ready[p]
 	r.corpses++
 	q.leave(p)
+	q.uncover(r)
 	if r.corpses > minCorpses && r.corpses > r.live {
 		q.sweep(r)
+	}
+}
+
+// uncover takes places of dead messages from the front, where the age of the
+// oldest is read.
+func (q *Queue) uncover(r *ring) {
+	for len(r.again) > 0 && q.message(r.again[0]).gone() {
+		r.again.pop()
+		r.corpses--
+	}
+	for r.fresh.len() > 0 && q.message(*r.fresh.at(0)).gone() {
+		r.fresh.popFront()
+		r.corpses--
 	}
 }
 
@@ -329,6 +345,48 @@ func (h *numberHeap) pop() uint64 {
 	}
 	a[i] = last
 	return top
+}
+
+// heapWalk visits a heap's numbers in order and leaves the heap alone: after k
+// of them it knows the places, at most k+1, of which one is next.
+type heapWalk struct {
+	of     numberHeap
+	places []int // a binary heap by the numbers there
+	begun  bool
+}
+
+func (w *heapWalk) more() bool {
+	if !w.begun {
+		w.begun = true
+		w.add(0)
+	}
+	return len(w.places) > 0
+}
+
+func (w *heapWalk) add(place int) {
+	if place < len(w.of) {
+		heap.Push(w, place)
+	}
+}
+
+// next returns the next number; there is one.
+func (w *heapWalk) next() uint64 {
+	place := heap.Pop(w).(int)
+	w.add(2*place + 1)
+	w.add(2*place + 2)
+	return w.of[place]
+}
+
+// Len, Less, Swap, Push and Pop implement heap.Interface.
+func (w *heapWalk) Len() int           { return len(w.places) }
+func (w *heapWalk) Less(i, j int) bool { return w.of[w.places[i]] < w.of[w.places[j]] }
+func (w *heapWalk) Swap(i, j int)      { w.places[i], w.places[j] = w.places[j], w.places[i] }
+func (w *heapWalk) Push(place any)     { w.places = append(w.places, place.(int)) }
+
+func (w *heapWalk) Pop() any {
+	last := w.places[len(w.places)-1]
+	w.places = w.places[:len(w.places)-1]
+	return last
 }
 
 // ticket is what a message with a timer has beside its bytes.

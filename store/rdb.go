@@ -31,7 +31,7 @@ const (
 	rdbStream3          = 21 // with consumers' times of activity
 	rdbHashMetadata     = 24 // with times of expiry
 	rdbHashListpackEx   = 25
-	rdbQueue            = 127 // ours
+	rdbQueue            = 200 // ours, see docs/differences.md
 	rdbVersionWritten   = 10  // Redis 7.0
 	rdbVersionWrittenEx = 12  // Redis 7.4, for what only it knows
 	rdbVersionRead      = 12

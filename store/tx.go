@@ -35,7 +35,7 @@ type Tx struct {
 	keys    []byte      // backs Change.Key
 	dropped []*contents // flushed, released after Unlock
 	due     int64       // the earliest expiry or alarm that is news, 0 = none
-	logs    [2]QueueLog
+	logs    []*QueueLog // those of changes not reset yet first
 	logTurn int
 	number  numberText // a packed number's text while it is visited
 	field   numberText // likewise, of a field beside its value
@@ -203,6 +203,7 @@ func (tx *Tx) ResetChanges() {
 	clear(tx.changes)
 	tx.changes = emptied(tx.changes)
 	tx.keys = emptied(tx.keys)
+	tx.logTurn = 0
 }
 
 // emptied returns s for reuse, unless it has grown so large that keeping it for
