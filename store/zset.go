@@ -460,6 +460,9 @@ func (z *ZSet) Pop(back bool, n int, visit func(member []byte, score float64)) {
 	}
 	z.ByRank(from, to, back, func(m []byte, s float64) bool { visit(m, s); return true })
 	z.RemoveSpan(from, to)
+	if z.big != nil {
+		z.big.fetchNext(back)
+	}
 }
 
 // Done records what was changed since the handle was made, and removes a set

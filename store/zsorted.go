@@ -145,6 +145,27 @@ func (z *sortedSet) removeSpan(from, to int) {
 	}
 }
 
+// fetchNext asks for the memory that popping the next members will read, which
+// would be waited for then.
+func (z *sortedSet) fetchNext(back bool) {
+	if z.Len() == 0 {
+		return
+	}
+	rank, step := 0, 1
+	if back {
+		rank, step = z.Len()-1, -1
+	}
+	p := z.tree.at(rank)
+	l := z.tree.leaf(p.leaf)
+	next := p.i + 4*step
+	if uint(next) < uint(l.n) {
+		prefetch(z.members.at(l.elem[next]))
+	}
+	if next -= 2 * step; uint(next) < uint(l.n) {
+		z.members.fetchBucket(l.elem[next])
+	}
+}
+
 func (z *sortedSet) byRank(from, to int, back bool, visit func(member []byte, score float64) bool) {
 	z.tree.visit(from, to, back, func(score float64, e elem) bool {
 		return visit(z.members.key(e), score)

@@ -122,15 +122,21 @@ func (t *ztree) compare(member []byte, e elem) int {
 	return bytes.Compare(member, t.keys.key(e))
 }
 
-// search returns how many of the first n entries are before (score, member), or
-// are it too if equal is true.
+// search returns how many of the entries are before (score, member), or are it
+// too if equal is true.
 func (t *ztree) search(scores []float64, elems []elem, score float64, member []byte, equal bool) int {
-	lo, hi := 0, len(scores)
+	lo := lowerBound(scores, score)
+	if lo == len(scores) || scores[lo] != score {
+		return lo
+	}
+	hi := lo + 1
+	if hi < len(scores) && scores[hi] == score {
+		hi = len(scores)
+	}
 	for lo < hi {
 		mid := int(uint(lo+hi) / 2)
-		s := scores[mid]
-		before := s < score
-		if s == score {
+		before := false
+		if scores[mid] == score {
 			c := t.compare(member, elems[mid])
 			before = c > 0 || c == 0 && equal
 		}
@@ -141,6 +147,31 @@ func (t *ztree) search(scores []float64, elems []elem, score float64, member []b
 		}
 	}
 	return lo
+}
+
+// lowerBound returns how many of the scores, which ascend, are less than one.
+// The loop has no branch that depends on them: it would be predicted wrongly
+// every other time.
+func lowerBound(scores []float64, score float64) int {
+	if len(scores) == 0 {
+		return 0
+	}
+	p, n := unsafe.Pointer(unsafe.SliceData(scores)), len(scores)
+	base := 0
+	for n > 1 {
+		half := n / 2
+		base += half & -less(*(*float64)(unsafe.Add(p, (base+half-1)*8)), score)
+		n -= half
+	}
+	return base + less(scores[base], score)
+}
+
+// less returns 1 if a < b, else 0.
+func less(a, b float64) (n int) {
+	if a < b {
+		n = 1
+	}
+	return n
 }
 
 // find goes to the place of (score, member), or to where it belongs.
