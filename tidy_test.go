@@ -25,7 +25,7 @@ var mayImport = map[string][]string{
 	"cmd/synap": {"synap/config", "synap/server"},
 	"server":    {"synap/command", "synap/config", "synap/journal", "synap/limiter", "synap/metrics", "synap/resp", "synap/store"},
 	"command":   {"synap/resp", "synap/store"},
-	"journal":   {"synap/resp", "synap/store"},
+	"journal":   {"synap/resp", "synap/store", "golang.org/x/sys"},
 	"resp":      {"github.com/tidwall/redcon", "github.com/pires/go-proxyproto", "golang.org/x/sys"},
 	"store":     {"golang.org/x/sys"},
 	"metrics":   {"github.com/prometheus", "google.golang.org/protobuf", "github.com/shirou/gopsutil", "go.opentelemetry.io/otel", "go.opentelemetry.io/proto/otlp"},

@@ -33,6 +33,12 @@ type Log interface {
 type Record struct {
 	DB   int
 	Args [][]byte
+	// Own says that Redis 7.0 does not know the command: files hold it as a
+	// PUBLISH, which a Redis executes without effect.
+	Own bool
+	// Covers is how many of the unit's next records tell a Redis the same as this
+	// one. Only a Redis executes them.
+	Covers int
 }
 
 // Memory keeps the newest records in memory up to a number of bytes, in the
@@ -61,7 +67,8 @@ func (m *Memory) Append(unit []Record) uint64 {
 	if len(unit) > 1 {
 		m.add([][]byte{[]byte("MULTI")})
 	}
-	for _, r := range unit {
+	for i := 0; i < len(unit); i += 1 + unit[i].Covers {
+		r := unit[i]
 		if r.DB != m.db {
 			m.db = r.DB
 			m.add([][]byte{[]byte("SELECT"), strconv.AppendInt(nil, int64(r.DB), 10)})

@@ -58,7 +58,6 @@ func (s *Server) newWorker(loop int) *worker {
 
 // begin reads the clocks for the batch to come.
 func (w *worker) begin(s *Server) {
-	w.tx.Logged = s.journal != nil
 	w.last = w.watch.Start()
 	w.wall = s.clock().UnixNano() - w.last
 }
@@ -254,7 +253,7 @@ func (s *Server) commit(w *worker, ctx *command.Ctx, x *Session, args [][]byte, 
 		s.invalidate(w, x, changes)
 	}
 	s.counters.dirty.Add(int64(len(changes)))
-	if s.journal != nil {
+	if w.tx.Logged {
 		s.record(w, ctx, args, db, changes)
 	}
 	s.forgetObjects(w, changes)

@@ -38,6 +38,7 @@ type Store struct {
 	lfuLog   atomic.Int32
 	lfuDecay atomic.Int32 // minutes
 	packing  atomic.Pointer[Packing]
+	logged   atomic.Bool // changes under all locks, see SetLogged
 
 	_ [64]byte // every transaction reads what is above; what is below is written often
 
@@ -86,6 +87,10 @@ func New(o Options) *Store {
 	s.SetPacking(DefaultPacking)
 	return s
 }
+
+// SetLogged says whether somebody reads the records that changes carry. Callers
+// hold all shards, unless nobody uses the store yet.
+func (s *Store) SetLogged(on bool) { s.logged.Store(on) }
 
 // Hash returns the seeded hash that places key.
 func (s *Store) Hash(key []byte) uint64 { return maphash.Bytes(s.seed, key) }

@@ -12,7 +12,7 @@ type Tx struct {
 	Now    int64  // unix milliseconds
 	Event  string // name of the keyspace event that the changes carry
 	Still  bool   // look-ups leave the keys' access clocks alone
-	Logged bool   // somebody reads the records that changes carry
+	Logged bool   // somebody reads the records that changes carry; set by whatever locks
 	Misses bool   // look-ups that count a miss enter the change list
 
 	store *Store
@@ -111,6 +111,7 @@ func (tx *Tx) LockKey(key []byte) {
 func (tx *Tx) lockShard(sh *shard) {
 	sh.mu.Lock()
 	tx.one = sh
+	tx.Logged = tx.store.logged.Load()
 }
 
 // Want names a key whose shard Lock is to lock. key must not change before
@@ -145,6 +146,7 @@ func (tx *Tx) Lock() {
 	for _, n := range tx.held {
 		tx.store.locks[n].mu.Lock()
 	}
+	tx.Logged = tx.store.logged.Load()
 }
 
 // Unlock publishes the numbers of the shards held and unlocks them.
