@@ -430,7 +430,7 @@ func hrandfield(c *Ctx) {
 		return c.Reply.Mark() != mark // else the client is muted or over its limit
 	}
 	if o.count < 0 {
-		if !c.Reply.Expect(int(min(-o.count, math.MaxInt/16)) * leastBulk) {
+		if !expectBulks(c, -o.count) {
 			return
 		}
 		if o.many {
@@ -444,8 +444,12 @@ func hrandfield(c *Ctx) {
 	h.Sample(n, &rnd, visit)
 }
 
-// leastBulk is the bytes of an empty bulk string in a reply.
-const leastBulk = len("$0\r\n\r\n")
+// expectBulks tells the reply that n bulk strings are to come, and reports
+// false if the client cannot be sent them: not even empty ones.
+func expectBulks(c *Ctx, n int64) bool {
+	const least = len("$0\r\n\r\n")
+	return c.Reply.Expect(int(min(n, math.MaxInt/16)) * least)
+}
 
 // pairHead begins the array of n fields: with their values each is a pair in
 // RESP3, and two elements in RESP2.

@@ -113,7 +113,7 @@ func randomMembers(c *Ctx, s *store.Set, count int64) {
 	case total == 0 || count == 0:
 		c.Reply.Array(0)
 	case count < 0:
-		if !c.Reply.Expect(int(min(-count, math.MaxInt/16)) * leastBulk) { // never to end for a muted client
+		if !expectBulks(c, -count) { // never to end for a muted client
 			return
 		}
 		c.Reply.Array(int(-count))

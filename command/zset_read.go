@@ -237,6 +237,9 @@ func zvisitRank(z *store.ZSet, rank int, visit func(member []byte, score float64
 // zrandomRepeated replies with -count random members, each chosen from all. It
 // stops when nothing is appended any more: the client is muted or over its limit.
 func zrandomRepeated(c *Ctx, z *store.ZSet, o zrandomOptions) {
+	if !expectBulks(c, -o.count) {
+		return
+	}
 	zpairs(c, int(-o.count), o.scores)
 	for range -o.count {
 		mark := c.Reply.Mark()
