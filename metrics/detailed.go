@@ -75,6 +75,7 @@ func (c *detailCollector) objects() ([]Object, []Gauge) {
 				old := sizes[name]
 				sizes[name] = Gauge{
 					Size: old.Size + g.Size, Subscribers: old.Subscribers + g.Subscribers, Groups: append(old.Groups, g.Groups...),
+					Queue: old.Queue.plus(g.Queue),
 				}
 			}
 		})

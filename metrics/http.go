@@ -45,12 +45,16 @@ type httpTime struct {
 }
 
 // init makes the series that stand at zero from the start.
-func (h *httpStats) init() {
+func (h *httpStats) init(more []Route) {
 	h.requests = map[requestKey]uint64{}
 	h.times = map[requestKey]*httpTime{}
 	for _, path := range routes {
 		h.requests[requestKey{"GET", path, "200"}] = 0
 		h.times[requestKey{method: "GET", path: path}] = &httpTime{}
+	}
+	for _, r := range more {
+		h.requests[requestKey{r.Method, r.Path, "200"}] = 0
+		h.times[requestKey{method: r.Method, path: r.Path}] = &httpTime{}
 	}
 }
 
@@ -178,11 +182,26 @@ func (m *Metrics) handler() http.Handler {
 	add("/readyz", false, http.HandlerFunc(m.readyz))
 	add("/version", true, http.HandlerFunc(m.version))
 	add("/metrics/detailed", true, http.HandlerFunc(m.detailed))
+	for _, r := range m.o.Routes {
+		add(r.Path, true, only(r.Method, r.Handler))
+	}
 	if m.o.Pprof {
 		add("/debug/pprof/", true, loopbackOnly(http.HandlerFunc(m.profile)))
 	}
 	mux.Handle("/", m.measuredIndex(limit(http.HandlerFunc(m.index))))
 	return http.MaxBytesHandler(mux, maxBody)
+}
+
+// only answers 405 to other methods.
+func only(method string, h http.HandlerFunc) http.Handler {
+	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		if r.Method != method && (method != http.MethodGet || r.Method != http.MethodHead) {
+			w.Header().Set("Allow", method)
+			http.Error(w, "only "+method, http.StatusMethodNotAllowed)
+			return
+		}
+		h(w, r)
+	})
 }
 
 func (m *Metrics) scrapeHandler(g prometheus.Gatherer) http.Handler {
@@ -261,6 +280,7 @@ const indexPage = `<!doctype html>
 <ul>
 <li><a href="/metrics">/metrics</a> for Prometheus
 <li><a href="/metrics/detailed?family=queue&amp;match=*">/metrics/detailed?family=queue&amp;match=*</a> every queue, room or topic
+<li><a href="/queues">/queues</a> the reliable queues; /queues/{name} and /queues/{name}/dead show one
 <li><a href="/healthz">/healthz</a> alive
 <li><a href="/readyz">/readyz</a> may get traffic
 <li><a href="/version">/version</a>

@@ -5,6 +5,7 @@
 package metrics
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"log/slog"
@@ -31,6 +32,17 @@ type QueueGauge struct {
 	OldestAge                         int64 // ms since the first message next in line was published
 }
 
+// plus returns the sum of two, of which nil is nothing.
+func (q *QueueGauge) plus(o *QueueGauge) *QueueGauge {
+	if q == nil || o == nil {
+		return cmp.Or(q, o)
+	}
+	return &QueueGauge{
+		Unacked: q.Unacked + o.Unacked, Delayed: q.Delayed + o.Delayed, Dead: q.Dead + o.Dead,
+		Consumers: q.Consumers + o.Consumers, OldestAge: max(q.OldestAge, o.OldestAge),
+	}
+}
+
 // DBSize is the part of an object's Size in one database.
 type DBSize struct {
 	DB   int
@@ -51,6 +63,7 @@ type Options struct {
 	// Match tells whether a name matches a glob pattern.
 	Match func(pattern, name string) bool
 
+	Routes         []Route      // of the side port, beside its own; all within the rate limit
 	Ready          func() error // why the server should get no traffic now
 	Limit          func(http.Handler) http.Handler
 	RedisNames     func() bool
@@ -58,6 +71,13 @@ type Options struct {
 	MaxConnections int           // of the side port
 	Timeout        time.Duration // for one request and its answer
 	Log            *slog.Logger
+}
+
+// Route is a page of the side port: one method of one path template, as
+// http.ServeMux reads it.
+type Route struct {
+	Method, Path string
+	Handler      http.HandlerFunc
 }
 
 // Metrics is the registry and the side port.
@@ -74,7 +94,7 @@ func New(o Options) *Metrics {
 	if m.o.Log == nil {
 		m.o.Log = slog.New(slog.DiscardHandler)
 	}
-	m.http.init()
+	m.http.init(o.Routes)
 	m.registry.MustRegister(
 		newCollector(m),
 		collectors.NewGoCollector(),

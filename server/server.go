@@ -72,8 +72,9 @@ type Server struct {
 	commands *metrics.Commands
 	observer
 
-	loops []*worker
-	spare sync.Pool // *worker for sessions of the redcon door
+	loops    []*worker
+	spare    sync.Pool // *worker for sessions of the redcon door
+	rateBook rateBook  // of queues that the side port was asked for
 
 	doors       []namedDoor
 	admission   *resp.Admission
@@ -84,6 +85,7 @@ type Server struct {
 	sessions    registry
 	pause       pauseState
 	gate        gateState
+	persist     persistence
 	evicting    sync.Mutex   // held by whoever closes clients over maxmemory-clients
 	gcPercent   atomic.Int32 // in force, see tuneCollector
 	counters    counters
@@ -141,9 +143,7 @@ func New(o Options) (*Server, error) {
 	s.admission = resp.NewAdmission(resp.AdmissionConfig{})
 	s.doorOptions = resp.NewDoorOptions(resp.DefaultDoorConfig())
 	s.sessions.byID = make(map[int64]*Session)
-	if s.journal != nil {
-		s.journal.Notify(s.openGates)
-	}
+	s.newPersistence(o.Config)
 	if err := s.applyConfig(o.Config); err != nil {
 		return nil, err
 	}
@@ -180,7 +180,7 @@ func serverRows() []Row {
 	var all []Row
 	for _, family := range [][]Row{
 		connectionRows(), pubsubRows(), multiRows(), adminRows(), introspectRows(),
-		configRows(), infoRows(), slowlogRows(), latencyRows(), ratelimitRows(),
+		configRows(), infoRows(), slowlogRows(), latencyRows(), ratelimitRows(), persistenceRows(),
 	} {
 		all = append(all, family...)
 	}
@@ -247,6 +247,8 @@ func (s *Server) Start() error {
 	if s.tracer != nil {
 		s.tracer.Start()
 	}
+	s.persist.loadStarted.Store(time.Now().Unix())
+	s.persist.loading.Store(true)
 	for _, d := range s.doors {
 		s.nodes.Add(1)
 		go func() {
@@ -256,11 +258,17 @@ func (s *Server) Start() error {
 			}
 		}()
 	}
+	err := s.openData()
+	s.persist.loading.Store(false)
 	s.nodes.Add(1)
 	go func() {
 		defer s.nodes.Done()
 		s.cron()
 	}()
+	if err != nil {
+		s.persist.noSave.Store(true)
+		return errors.Join(err, s.Shutdown(context.Background()))
+	}
 	return nil
 }
 
@@ -338,6 +346,9 @@ func (s *Server) shutdown(ctx context.Context) error {
 		s.tracer.Shutdown(ctx)
 	}
 	s.nodes.Wait()
+	if err := s.closeData(); err != nil {
+		errs = append(errs, err)
+	}
 	s.log.Info("bye")
 	return errors.Join(errs...)
 }

@@ -100,7 +100,7 @@ func (s *Server) observe() {
 		Stats: s.Stats, Commands: s.commands, Objects: s.objects,
 		Gauges: s.objectGauges, Walk: s.walkObjects,
 		Match: func(pattern, name string) bool { return command.Glob([]byte(pattern), []byte(name)) },
-		Ready: s.ready, Limit: s.limitHTTP,
+		Ready: s.ready, Limit: s.limitHTTP, Routes: s.queueRoutes(),
 		RedisNames:     func() bool { return s.Config().Metrics.RedisNames },
 		Pprof:          cfg.HTTPPprof,
 		MaxConnections: cfg.HTTPMaxConnections,
