@@ -110,6 +110,7 @@ type Config struct {
 	HTTPPort           int // side port; 0 = none
 	HTTPBind           []string
 	HTTPPprof          bool
+	HTTPAdmin          bool
 	HTTPMaxConnections int
 	HTTPTimeout        int // seconds for one request and its answer
 
