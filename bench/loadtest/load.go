@@ -352,6 +352,9 @@ const (
 // overcrowd fills its address' connections, and tries a few more.
 func overcrowd(w *worker) error {
 	open := []*client{w.client}
+	if _, err := w.do(line("PING")); err != nil { // it may not have been admitted yet
+		return err
+	}
 	for len(open) < maxConnections {
 		c, err := dial(w.load.addr, w.from, w.did)
 		if err != nil {

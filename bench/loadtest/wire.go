@@ -58,6 +58,7 @@ func dial(addr, from string, did ledger) (*client, error) {
 	if err != nil {
 		return nil, err
 	}
+	conn.SetDeadline(time.Now().Add(patience))
 	did.add(1, "synap_connections_accepted_total")
 	return &client{conn: conn, r: bufio.NewReader(conn), did: did}, nil
 }
