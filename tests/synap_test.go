@@ -140,7 +140,7 @@ func replay(t testing.TB, from *target, clock *standingClock, log *journal.Memor
 		ours, theirs := readState(t, to), readState(t, from)
 		for _, k := range sortedKeys(ours, theirs) {
 			if ours[k] != theirs[k] {
-				return fmt.Errorf("%s\n  is       %s\n  replayed %s\n  journal  %q", k, theirs[k], ours[k], effects(log))
+				return fmt.Errorf("%s\n  is       %s\n  replayed %s\n  journal  %q", k, theirs[k].render(), ours[k].render(), effects(log))
 			}
 		}
 		err = fmt.Errorf("the digests differ after replay of %q", effects(log))
