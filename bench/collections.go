@@ -21,7 +21,7 @@ func collectionLoads(scale int, bar float64) []load {
 		test("HSET, pipeline 16", "hset", 50, 16, 150_000*scale, bar, 0),
 		test("SADD, pipeline 16", "sadd", 50, 16, 150_000*scale, bar, 0),
 		test("ZADD, pipeline 16", "zadd", 50, 16, 150_000*scale, bar, 0),
-		custom("XADD, pipeline 16", "xadd", 16, 100_000*scale, bar, "xadd", "stream:__rand_int__", "*", "field", strings.Repeat("x", 64)),
+		test("XADD, pipeline 16", "xadd", 50, 16, 100_000*scale, bar, 0).after(remove("mystream")),
 		test("LPUSH, pipeline 16", "lpush", 50, 16, 150_000*scale, bar, 0).after(remove("mylist")),
 		test("MSET (10), pipeline 16", "mset", 50, 16, 30_000*scale, bar, 0),
 		test("LRANGE_100, pipeline 16", "lrange_100", 50, 16, 20_000*scale, bar, 0).after(remove("mylist")),
@@ -47,11 +47,12 @@ func moreCollectionLoads(bar float64) []load {
 		custom("ZINCRBY, pipeline 16", "zincrby", 16, 200_000, bar, "zincrby", "myzset", "__rand_int__", one),
 		custom("ZRANK, pipeline 16", "zrank", 16, 200_000, bar, "zrank", "myzset", one),
 		custom("LPUSH to 100 k lists, pipeline 16", "lpush", 16, 400_000, bar, "lpush", "list:__rand_int__", strings.Repeat("x", 16)),
+		custom("XADD to 100 k streams, pipeline 16", "xadd", 16, 200_000, bar, "xadd", "stream:__rand_int__", "*", "field", strings.Repeat("x", 64)),
 		custom("XREADGROUP of one entry, pipeline 16", "xreadgroup", 16, 2*members, bar,
 			"xreadgroup", "group", "group", "consumer", "count", "1", "streams", "entries", ">").after(group(false)),
 		custom("XACK, pipeline 16", "xack", 16, members, bar, "xack", "entries", "group", "__rand_int__-1").after(group(true)),
 		custom("PFADD, pipeline 16", "pfadd", 16, 300_000, bar, "pfadd", "hyperloglog", one),
-		custom("SETBIT, pipeline 16", "setbit", 16, 400_000, bar, "setbit", "bitmap", "__rand_int__", "1"),
+		custom("SETBIT, pipeline 16", "setbit", 16, 400_000, bar, "setbit", "bitmap:__rand_int__", "1000", "1"),
 		custom("GEOADD, pipeline 16", "geoadd", 16, 200_000, bar, "geoadd", "places", "13.__rand_int__", "38.__rand_int__", one),
 	}
 }

@@ -168,28 +168,6 @@ func keyMemory(o options, door string) (row, error) {
 	})
 }
 
-func listMemory(o options, door string) (row, error) {
-	const lists, elements = 100_000, 10
-	return memoryRow(o, door, "memory a list of 10 elements of 16 bytes", 0.9, lists, func(p *process) error {
-		return p.fill(lists, func(b []byte, i int) []byte {
-			args := []string{"RPUSH", fmt.Sprintf("key:%07d", i)}
-			for j := range elements {
-				args = append(args, fmt.Sprintf("%08d%08d", i, j))
-			}
-			return command(b, args...)
-		})
-	})
-}
-
-func streamMemory(o options, door string) (row, error) {
-	const entries = 1_000_000
-	return memoryRow(o, door, "memory a stream entry, 1 M of one field of 16 bytes", 0.9, entries, func(p *process) error {
-		return p.fill(entries, func(b []byte, i int) []byte {
-			return command(b, "XADD", "stream", fmt.Sprintf("%d-1", i+1), "field", fmt.Sprintf("%016d", i))
-		})
-	})
-}
-
 // idleConnections also checks that others are answered meanwhile.
 func idleConnections(o options, door string) (row, error) {
 	const clients = 10_000

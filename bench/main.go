@@ -141,9 +141,9 @@ func otherRows(full bool) []otherRow {
 	rows := []otherRow{
 		{"memory a key", keyMemory}, {"memory an idle connection", idleConnections}, {"marking", marking}, {"scrape", scraping},
 	}
+	rows = append(rows, collectionMemory(full)...)
 	if full {
-		rows = append(rows, otherRow{"memory a list", listMemory}, otherRow{"memory a stream entry", streamMemory},
-			otherRow{"PUBLISH", publishing}, otherRow{"p99.9", tailLatency})
+		rows = append(rows, otherRow{"PUBLISH", publishing}, otherRow{"p99.9", tailLatency})
 	}
 	return rows
 }

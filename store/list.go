@@ -195,7 +195,7 @@ func fill(b []byte, end End, old int, values [][]byte) {
 
 // unpackAll turns a packed or absent list into a quicklist and pushes values.
 func (l *List) unpackAll(end End, values [][]byte) {
-	q := &quicklist{}
+	q := newQuicklist(l.tx.store)
 	if l.live {
 		b, n := l.part(0)
 		q.adopt(0, b, uint32(n))
@@ -427,7 +427,8 @@ func (l *List) splice(part, place int, over bool, v []byte) {
 			l.splicePacked(from, to, size, count, e)
 			return
 		}
-		q := &quicklist{count: n}
+		q := newQuicklist(l.tx.store)
+		q.count = n
 		q.adopt(0, b, uint32(n))
 		q.splice(0, place, over, e)
 		l.tx.putObject(l.key, q)

@@ -84,7 +84,7 @@ func checkQuicklist(t *testing.T, q *quicklist) {
 		if d.size() > nodeMax && n > 1 {
 			t.Fatalf("node %d has %d bytes in %d elements", i, d.size(), n)
 		}
-		count, live, held = count+n, live+d.size(), held+int64(cap(d.buf))
+		count, live, held = count+n, live+d.size(), held+int64(d.buf.n)
 	}
 	if count != q.count || live != q.live || held != q.held {
 		t.Fatalf("counts %d, %d, %d; has %d, %d, %d", q.count, q.live, q.held, count, live, held)

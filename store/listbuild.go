@@ -7,7 +7,7 @@ import "encoding/binary"
 // fails, and changes nothing, if the values are longer than eight times the
 // longest string: a few small keys could be named over and over.
 func (tx *Tx) PutList(key []byte, each func(visit func(v []byte) bool)) error {
-	var b listBuilder
+	b := listBuilder{store: tx.store}
 	left := manyTimes * tx.store.maxString
 	each(func(v []byte) bool {
 		left -= len(v)
@@ -15,6 +15,9 @@ func (tx *Tx) PutList(key []byte, each func(visit func(v []byte) bool)) error {
 	})
 	switch {
 	case left < 0:
+		if b.big != nil {
+			b.big.release()
+		}
 		return ErrTooLarge
 	case b.count() > 0:
 		tx.put(key, b.value(), 0)
@@ -24,14 +27,15 @@ func (tx *Tx) PutList(key []byte, each func(visit func(v []byte) bool)) error {
 
 // listBuilder makes a list of elements in the form that its size asks for.
 type listBuilder struct {
-	node []byte // of elements not in the quicklist yet
-	n    uint32
-	big  *quicklist
+	store *Store
+	node  []byte // of elements not in the quicklist yet
+	n     uint32
+	big   *quicklist
 }
 
 // add appends an element and returns true.
 func (b *listBuilder) add(e element) bool {
-	if size := len(b.node) + e.total(); size > nodeMax && b.n > 0 {
+	if size := len(b.node) + e.total(); size > nodeFull && b.n > 0 {
 		b.flush()
 	}
 	at := len(b.node)
@@ -43,7 +47,7 @@ func (b *listBuilder) add(e element) bool {
 
 func (b *listBuilder) flush() {
 	if b.big == nil {
-		b.big = &quicklist{}
+		b.big = newQuicklist(b.store)
 	}
 	b.big.adopt(b.big.nodes.len(), b.node, b.n)
 	b.big.count += int(b.n)

@@ -9,6 +9,16 @@ import (
 // an element longer than that is a node of its own.
 const nodeMax = 8192
 
+// nodeFull is what ends of lists are filled to: the largest slot within nodeMax.
+var nodeFull = func() (n int) {
+	for _, size := range slotSizes {
+		if size <= nodeMax {
+			n = int(size)
+		}
+	}
+	return n
+}()
+
 // End is an end of a list.
 type End uint8
 
@@ -18,10 +28,11 @@ const (
 )
 
 // quicklist is a list too large for the arena: a row of buffers of packed
-// elements, each with room at one or both ends, so that pushes and pops there
-// neither move a buffer nor, amortized, allocate.
+// elements outside the Go heap, each with room at one or both ends, so that
+// pushes and pops there neither move a buffer nor, amortized, allocate.
 type quicklist struct {
 	nodes deque[node]
+	from  blocks
 	count int
 	live  int   // bytes of elements
 	held  int64 // bytes of buffers
@@ -29,24 +40,46 @@ type quicklist struct {
 
 // node is a buffer whose elements stand in buf[lo:hi].
 type node struct {
-	buf    []byte
+	buf    piece
 	lo, hi uint32
 	n      uint32 // elements
 }
 
-func (d *node) elements() []byte { return d.buf[d.lo:d.hi] }
+func newQuicklist(s *Store) *quicklist { return &quicklist{from: s.newBlocks()} }
+
+func (d *node) elements() []byte { return d.buf.bytes()[d.lo:d.hi] }
 func (d *node) size() int        { return int(d.hi - d.lo) }
 
 func (q *quicklist) Kind() Kind { return KindList }
 func (q *quicklist) Len() int   { return q.count }
 
-func (q *quicklist) Bytes() int64 {
-	return q.held + int64(unsafe.Sizeof(*q)) + int64(q.nodes.cap())*int64(unsafe.Sizeof(node{}))
+func (q *quicklist) Bytes() int64 { return q.held + q.heapBytes() }
+
+// heapBytes returns the part of Bytes that is on the Go heap.
+func (q *quicklist) heapBytes() int64 {
+	return int64(unsafe.Sizeof(*q)) + int64(q.nodes.cap())*int64(unsafe.Sizeof(node{}))
+}
+
+func (q *quicklist) release() {
+	for _, d := range q.nodes.all() {
+		q.from.free(d.buf)
+	}
+	q.nodes = deque[node]{}
+}
+
+// releaseSome is release for about n bytes. It reports whether there are more.
+func (q *quicklist) releaseSome(n int64) (more bool) {
+	for ; n > 0 && q.nodes.len() > 0; q.nodes.popBack() {
+		d := q.nodes.at(q.nodes.len() - 1)
+		n -= int64(d.buf.n)
+		q.from.free(d.buf)
+	}
+	return q.nodes.len() > 0
 }
 
 // Clone copies the list; its buffers have no spare room.
 func (q *quicklist) Clone() Object {
-	c := &quicklist{count: q.count}
+	c := &quicklist{count: q.count, from: q.from}
 	for _, d := range q.nodes.all() {
 		c.adopt(c.nodes.len(), d.elements(), d.n)
 	}
@@ -56,8 +89,7 @@ func (q *quicklist) Clone() Object {
 // adopt inserts a node with a copy of the n elements b at place i. The count
 // of the list is left to the caller.
 func (q *quicklist) adopt(i int, b []byte, n uint32) {
-	d := node{buf: copyOf(b), hi: uint32(len(b)), n: n}
-	q.held += int64(cap(d.buf))
+	d := node{buf: q.copyOf(b), hi: uint32(len(b)), n: n}
 	q.live += len(b)
 	if i == q.nodes.len() {
 		q.nodes.pushBack(d)
@@ -66,17 +98,36 @@ func (q *quicklist) adopt(i int, b []byte, n uint32) {
 	q.nodes.insert(i, d)
 }
 
-// copyOf returns a copy of b with all the room that its memory has.
-func copyOf(b []byte) []byte {
-	c := bytes.Clone(b)
-	return c[:cap(c)]
+// alloc returns a buffer of at least n bytes.
+func (q *quicklist) alloc(n int) piece {
+	p := q.from.alloc(n)
+	q.held += int64(p.n)
+	return p
+}
+
+// copyOf returns a buffer that begins with b.
+func (q *quicklist) copyOf(b []byte) piece {
+	p := q.alloc(len(b))
+	copy(p.bytes(), b)
+	return p
+}
+
+// rehouse gives a node another buffer.
+func (q *quicklist) rehouse(d *node, p piece) {
+	q.free(d.buf)
+	d.buf = p
+}
+
+func (q *quicklist) free(p piece) {
+	q.held -= int64(p.n)
+	q.from.free(p)
 }
 
 // discard takes node i out. The count is left to the caller.
 func (q *quicklist) discard(i int) {
 	d := q.nodes.at(i)
 	q.live -= d.size()
-	q.held -= int64(cap(d.buf))
+	q.free(d.buf)
 	q.nodes.remove(i)
 }
 
@@ -86,9 +137,9 @@ func (q *quicklist) push(end End, e element) {
 	d := q.roomFor(end, n)
 	if end == Front {
 		d.lo -= uint32(n)
-		e.put(d.buf[d.lo:])
+		e.put(d.buf.bytes()[d.lo:])
 	} else {
-		e.put(d.buf[d.hi:])
+		e.put(d.buf.bytes()[d.hi:])
 		d.hi += uint32(n)
 	}
 	d.n++
@@ -109,11 +160,9 @@ func (q *quicklist) roomFor(end End, n int) *node {
 		}
 		q.seal(d)
 	}
-	size := max(n, min(nodeMax, max(512, q.live/4)))
-	d := node{buf: make([]byte, size)}
-	q.held += int64(size)
+	d := node{buf: q.alloc(max(n, min(nodeFull, max(512, q.live/4))))}
 	if end == Front {
-		d.lo, d.hi = uint32(size), uint32(size)
+		d.lo, d.hi = uint32(d.buf.n), uint32(d.buf.n)
 		return q.nodes.pushFront(d)
 	}
 	return q.nodes.pushBack(d)
@@ -123,7 +172,7 @@ func (d *node) room(end End) int {
 	if end == Front {
 		return int(d.lo)
 	}
-	return cap(d.buf) - int(d.hi)
+	return d.buf.n - int(d.hi)
 }
 
 // makeRoom slides the elements of a node that is at most half full to its other
@@ -131,33 +180,32 @@ func (d *node) room(end End) int {
 // which the node may hold, fit at that end now.
 func (q *quicklist) makeRoom(d *node, end End, n int) bool {
 	size := d.size()
-	buf := d.buf
+	to := d.buf
 	switch {
-	case size+n <= cap(buf) && size <= cap(buf)/2:
-	case cap(buf) < nodeMax:
-		buf = make([]byte, min(nodeMax, max(2*cap(buf), size+n)))
-		q.held += int64(cap(buf) - cap(d.buf))
+	case size+n <= to.n && size <= to.n/2:
+	case to.n < nodeFull && size+n <= nodeFull:
+		to = q.alloc(min(nodeFull, max(2*to.n, size+n)))
 	default:
 		return false
 	}
-	buf = buf[:cap(buf)]
 	lo := 0
 	if end == Front {
-		lo = len(buf) - size
+		lo = to.n - size
 	}
-	copy(buf[lo:], d.elements())
-	d.buf, d.lo, d.hi = buf, uint32(lo), uint32(lo+size)
+	copy(to.bytes()[lo:], d.elements())
+	if to != d.buf {
+		q.rehouse(d, to)
+	}
+	d.lo, d.hi = uint32(lo), uint32(lo+size)
 	return true
 }
 
 // seal gives up the idle room of a node that will not be an end any more, if
 // it is worth a copy.
 func (q *quicklist) seal(d *node) {
-	if size := d.size(); cap(d.buf)-size > cap(d.buf)/8 {
-		q.held -= int64(cap(d.buf))
-		d.buf = copyOf(d.elements())
+	if size := d.size(); d.buf.n-size > d.buf.n/8 {
+		q.rehouse(d, q.copyOf(d.elements()))
 		d.lo, d.hi = 0, uint32(size)
-		q.held += int64(cap(d.buf))
 	}
 }
 
@@ -220,7 +268,7 @@ func (q *quicklist) splice(i, place int, over bool, e element) {
 	if size <= nodeMax || d.n == cut {
 		q.live += size - len(b)
 		q.rewrite(d, from, to, n)
-		e.put(d.buf[int(d.lo)+from:])
+		e.put(d.buf.bytes()[int(d.lo)+from:])
 		d.n += 1 - cut
 		return
 	}
@@ -249,15 +297,15 @@ func (e element) bytes() []byte {
 func (q *quicklist) rewrite(d *node, from, to, n int) {
 	b := d.elements()
 	size := len(b) - (to - from) + n
-	if int(d.lo)+size <= len(d.buf) && len(d.buf) <= max(nodeMax, 2*size) {
-		whole := d.buf[d.lo : int(d.lo)+size]
+	if int(d.lo)+size <= d.buf.n && d.buf.n <= max(nodeMax, 2*size) {
+		whole := d.buf.bytes()[d.lo : int(d.lo)+size]
 		copy(whole[from+n:], b[to:])
 	} else {
-		buf := make([]byte, max(size, min(size+size/8, nodeMax)))
-		copy(buf, b[:from])
-		copy(buf[from+n:], b[to:])
-		q.held += int64(cap(buf) - cap(d.buf))
-		d.buf, d.lo = buf, 0
+		p := q.alloc(max(size, min(size+size/8, nodeFull)))
+		copy(p.bytes(), b[:from])
+		copy(p.bytes()[from+n:], b[to:])
+		q.rehouse(d, p)
+		d.lo = 0
 	}
 	d.hi = d.lo + uint32(size)
 }

@@ -260,7 +260,7 @@ func (r *rdbReader) double() float64 {
 
 // list reads a list; an empty one is bad.
 func (r *rdbReader) list(kind byte) value {
-	var b listBuilder
+	b := listBuilder{store: r.tx.store}
 	if kind == rdbListZiplist {
 		r.need(eachZiplist(r.text(), b.add))
 	} else {
