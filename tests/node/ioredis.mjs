@@ -1,5 +1,6 @@
 import assert from 'node:assert/strict'
 import Redis, { ReplyError } from 'ioredis'
+import { familiesIORedis } from './families.mjs'
 import { blockedClients, everyByte, megabyte, subscriberID, until } from './wait.mjs'
 
 export async function tourIORedis ({ port }) {
@@ -12,7 +13,7 @@ export async function tourIORedis ({ port }) {
     return client
   }
   const tour = { open, redis: open(), other: open() }
-  for (const part of [values, keys, transactions, blocking, streams, pubSub, shardedPubSub, errors, options]) {
+  for (const part of [values, keys, transactions, blocking, streams, familiesIORedis, pubSub, shardedPubSub, errors, options]) {
     await part(tour)
     assert.deepEqual(problems, [], part.name)
   }

@@ -1,5 +1,6 @@
 import assert from 'node:assert/strict'
 import { createClient, ErrorReply, MultiErrorReply, RESP_TYPES, WatchError } from 'redis'
+import { familiesNodeRedis } from './families.mjs'
 import { blockedClients, everyByte, megabyte, subscriberID, until } from './wait.mjs'
 
 export async function tourNodeRedis ({ port }) {
@@ -13,7 +14,7 @@ export async function tourNodeRedis ({ port }) {
   }
   const tour = { open, port, redis: await open(), other: await open() }
   await tour.redis.flushAll()
-  for (const part of [values, keys, transactions, blocking, streams, pubSub, shardedPubSub, errors, options]) {
+  for (const part of [values, keys, transactions, blocking, streams, familiesNodeRedis, pubSub, shardedPubSub, errors, options]) {
     await part(tour)
     assert.deepEqual(problems, [], part.name)
   }
