@@ -91,7 +91,16 @@ type Config struct {
 	NotifyKeyspaceEvents  string // letters, as CONFIG GET shows them
 	TrackingTableMaxKeys  int64  // 0 = no limit
 	Dir                   string // absolute
-	ShutdownTimeout       int    // seconds
+
+	// Durability.
+	AppendOnly       bool
+	AppendFsync      string // always, everysec, no
+	AppendDirName    string // within Dir
+	AppendFileName   string
+	AOFLoadTruncated bool
+	DBFileName       string // within Dir
+	Save             []SavePoint
+	ShutdownTimeout  int // seconds
 
 	// What is watched.
 	SlowlogLogSlowerThan           int64 // µs; < 0 = off
@@ -124,6 +133,10 @@ type Config struct {
 
 	launched string // working directory of the start; relative paths refer to it
 }
+
+// SavePoint asks for a snapshot Seconds after the last one, if at least Changes
+// were made since.
+type SavePoint struct{ Seconds, Changes int64 }
 
 // ClientClass indexes Config.OutputLimits.
 type ClientClass int

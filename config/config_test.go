@@ -19,7 +19,8 @@ var redisNames = strings.Fields(`port bind unixsocket unixsocketperm tcp-backlog
 	lfu-log-factor lfu-decay-time lazyfree-lazy-user-flush list-max-listpack-size
 	stream-node-max-bytes stream-node-max-entries appendonly save dir hz shutdown-timeout enable-debug-command
 	enable-protected-configs loglevel logfile slowlog-log-slower-than slowlog-max-len latency-monitor-threshold
-	latency-tracking latency-tracking-info-percentiles hll-sparse-max-bytes notify-keyspace-events tracking-table-max-keys`)
+	latency-tracking latency-tracking-info-percentiles hll-sparse-max-bytes notify-keyspace-events tracking-table-max-keys
+	appendfsync appenddirname appendfilename aof-load-truncated dbfilename`)
 
 func TestRows(t *testing.T) {
 	redis := map[string]bool{}
@@ -93,19 +94,21 @@ var busyArgs = []string{
 	"--lazyfree-lazy-user-flush", "yes", "--list-max-listpack-size", "-1", "--stream-node-max-bytes", "0", "--stream-node-max-entries", "7",
 	"--stream-event-type-field", "kind", "--dir", "/tmp", "--hz", "20", "--shutdown-timeout", "1", "--enable-debug-command", "local", "--enable-protected-configs", "yes",
 	"--loglevel", "debug", "--logfile", "x.log", "--log-format", "json", "--slowlog-log-slower-than", "-1", "--slowlog-max-len", "5", "--latency-monitor-threshold", "6",
-	"--latency-tracking", "no", "--latency-tracking-info-percentiles", "50 99.999", "--http-port", "0", "--http-bind", "::1", "--http-pprof", "yes",
+	"--latency-tracking", "no", "--latency-tracking-info-percentiles", "50 99.999", "--http-port", "0", "--http-bind", "::1", "--http-pprof", "yes", "--http-admin", "yes",
 	"--http-max-connections", "7", "--http-timeout", "8", "--metrics-redis-names", "no", "--metrics-max-label-values", "9", "--metrics-list-queues", "q:*",
 	"--metrics-system-interval", "5", "--metrics-allow-queues", "a* b?", "--metrics-allow-rooms", "r", "--metrics-allow-topics", "t", "--metrics-allow-event-types", "e",
 	"--tracing-endpoint", "https://collector:4318/traces", "--tracing-sample-ratio", "0.25", "--tracing-service-name", "cache", "--tracing-queue-size", "10",
 	"--rate-limit-enabled", "yes", "--rate-limit-requests-per-second", "0.5", "--rate-limit-burst-size", "3", "--rate-limit-action", "close", "--rate-limit-dry-run", "yes",
 	"--rate-limit-exempt", "127.0.0.0/8", "--rate-limit-ipv6-prefix", "48", "--rate-limit-connections-per-second", "4", "--rate-limit-max-connections", "5",
+	"--appendonly", "yes", "--appendfsync", "always", "--appenddirname", "log", "--appendfilename", "writes", "--aof-load-truncated", "no",
+	"--dbfilename", "all.rdb", "--save", "900 1 60 100",
 	"--rate-limit-auth-failures-per-minute", "6", "--rate-limit-error-prefix", "BUSY", "--rate-limit-cost-by-size", "yes",
 }
 
 func TestBusyIsBusy(t *testing.T) {
 	c, d := busy(t), Default()
 	for _, o := range options {
-		if o.Name != "appendonly" && o.Name != "save" && o.value.get(c) == o.value.get(d) {
+		if o.value.get(c) == o.value.get(d) {
 			t.Errorf("busyArgs leaves %s at its default: add it", o.Name)
 		}
 	}

@@ -146,9 +146,10 @@ func TestValueErrors(t *testing.T) {
 		{"shards", "3", "argument must be 0 or a power of two up to 4096"},
 		{"dir", "", "argument must not be empty"},
 		{"metrics-system-interval", "0", "argument must be between 1 and 3600 inclusive"},
-		{"appendonly", "yes", "only 'no' is supported in this version: nothing is written to disk yet"},
 		{"appendonly", "maybe", "argument must be 'yes' or 'no'"},
-		{"save", "900 1", "only \"\" is supported in this version: nothing is written to disk yet"},
+		{"save", "900", "Invalid save parameters"},
+		{"save", "0 1", "Invalid save parameters"},
+		{"dbfilename", "a/b", "argument must be a file name without a path"},
 		// Options that do not fit together.
 		{"port", "0", "argument must not be 0 without tls-port or unixsocket: there would be nothing to listen on"},
 		{"bind", "", "argument must name an address while port or tls-port is not 0"},
@@ -242,7 +243,7 @@ func TestYAMLErrors(t *testing.T) {
 		{"server:\n  port: 1\n  port: 2\n", "already"},
 		{"server:\n\tport: 1\n", "line 2"},
 		{"- a\n- b\n", "cannot unmarshal"},
-		{"persistence:\n  appendonly: true\n", `:2: appendonly "yes": only 'no' is supported in this version: nothing is written to disk yet; allowed: no`},
+		{"persistence:\n  appendonly: maybe\n", `:2: appendonly "maybe": argument must be 'yes' or 'no'`},
 		{"rate_limit:\n  enabled: true\n  burst_size: 0\n", ":3: rate-limit-burst-size \"0\": argument must be above 0 while rate-limit-enabled is yes"},
 	} {
 		path := write(t, "synap.yml", tc.text)
@@ -293,7 +294,7 @@ func TestRedisConfErrors(t *testing.T) {
 		{"bind\n", `redis.conf:1: bind "": wrong number of arguments`},
 		{"requirepass \"abc\n", "redis.conf:1: unbalanced quotes"},
 		{"requirepass \"abc\"d\n", "redis.conf:1: unbalanced quotes"},
-		{"save 900 1\n", `redis.conf:1: save "900 1": only "" is supported`},
+		{"save 900\n", `redis.conf:1: save "900": Invalid save parameters`},
 		{"include redis.conf\n", "redis.conf:1: include: files are nested deeper than 16"},
 		{"include nowhere\n", "redis.conf:1: include: open "},
 		{"include\n", "redis.conf:1: include: wrong number of arguments"},

@@ -54,6 +54,7 @@ var groups = []Group{
 	{"Network", networkOptions()},
 	{"Clients", clientOptions()},
 	{"Memory and data", dataOptions()},
+	{"Durability", persistenceOptions()},
 	{"Queues", queueOptions()},
 	{"Server", serverOptions()},
 	{"Watching", watchOptions()},
@@ -215,11 +216,34 @@ func dataOptions() []*Option {
 			number[int64]{at: func(c *Config) *int64 { return &c.StreamNodeMaxEntries }, max: math.MaxInt64}},
 		{"stream-event-type-field", "stream.event_type_field", "type", Live, "field of an entry that names its event type in the metrics",
 			text{at: func(c *Config) *string { return &c.StreamEventTypeField }, what: "text"}},
-		{"appendonly", "persistence.appendonly", "no", Live, "write log; only no until this version has one",
-			appendOnly{}},
-		{"save", "persistence.save", "", Live, `snapshots; only "" until this version has them`,
+	}
+}
+
+func persistenceOptions() []*Option {
+	return []*Option{
+		{"appendonly", "persistence.appendonly", "no", Live, "keep a log of every write",
+			yesNo{at: func(c *Config) *bool { return &c.AppendOnly }}},
+		{"appendfsync", "persistence.appendfsync", "everysec", Live, "when the log is synced to disk: before each reply, once a second, or as the system likes",
+			oneOf{at: func(c *Config) *string { return &c.AppendFsync }, list: []string{"always", "everysec", "no"}}},
+		{"appenddirname", "persistence.appenddirname", "appendonlydir", Fixed, "directory of the log's files, within dir",
+			text{at: func(c *Config) *string { return &c.AppendDirName }, what: "a name without /", check: fileName}},
+		{"appendfilename", "persistence.appendfilename", "appendonly.aof", Fixed, "first part of the names of the log's files",
+			text{at: func(c *Config) *string { return &c.AppendFileName }, what: "a name without /", check: fileName}},
+		{"aof-load-truncated", "persistence.aof_load_truncated", "yes", Live, "start although the end of the log is cut off, as after a power cut",
+			yesNo{at: func(c *Config) *bool { return &c.AOFLoadTruncated }}},
+		{"dbfilename", "persistence.dbfilename", "dump.rdb", Protected, "file of the snapshots, in dir",
+			text{at: func(c *Config) *string { return &c.DBFileName }, what: "a name without /", check: fileName}},
+		{"save", "persistence.save", "", Live, `write a snapshot after so many seconds if so many keys changed, in pairs; "" = never`,
 			saveParams{}},
 	}
+}
+
+// fileName refuses what is not the name of a file in its directory.
+func fileName(s string) error {
+	if s == "" || s == "." || s == ".." || strings.ContainsAny(s, "/\x00\n") {
+		return reason("argument must be a file name without a path")
+	}
+	return nil
 }
 
 func queueOptions() []*Option {
@@ -285,12 +309,14 @@ func sideOptions() []*Option {
 			list{at: at, what: "glob patterns"}}
 	}
 	return []*Option{
-		{"http-port", "http.port", "15500", Fixed, "side port: /metrics, /healthz, /readyz, /version; 0 = none",
+		{"http-port", "http.port", "15500", Fixed, "side port: /metrics, /healthz, /readyz, /version, /queues; 0 = none",
 			number[int]{at: func(c *Config) *int { return &c.HTTPPort }, max: 65535}},
 		{"http-bind", "http.bind", "127.0.0.1", Fixed, "its addresses",
 			list{at: func(c *Config) *[]string { return &c.HTTPBind }, what: "addresses or host names"}},
 		{"http-pprof", "http.pprof", "no", Fixed, "serve /debug/pprof to loopback peers",
 			yesNo{at: func(c *Config) *bool { return &c.HTTPPprof }}},
+		{"http-admin", "http.admin", "no", Fixed, "let the side port change queues: redrive and purge",
+			yesNo{at: func(c *Config) *bool { return &c.HTTPAdmin }}},
 		{"http-max-connections", "http.max_connections", "100", Fixed, "connections at once",
 			number[int]{at: func(c *Config) *int { return &c.HTTPMaxConnections }, min: 1, max: 65535}},
 		{"http-timeout", "http.timeout", "10", Fixed, "seconds for a request and its answer",

@@ -549,32 +549,33 @@ func (keyspaceEvents) get(c *Config) string  { return c.NotifyKeyspaceEvents }
 func (keyspaceEvents) file(c *Config) string { return c.NotifyKeyspaceEvents }
 func (keyspaceEvents) allowed() string       { return "letters of Ag$lshzxeKEtmdn" }
 
-// appendOnly and saveParams are the switches of durability, which does not
-// exist yet: only the values that promise nothing are taken.
-type appendOnly struct{ single }
-
-func (appendOnly) set(_ *Config, text string) error {
-	var on bool
-	if err := (yesNo{at: func(*Config) *bool { return &on }}).set(nil, text); err != nil {
-		return err
-	}
-	if on {
-		return reason("only 'no' is supported in this version: nothing is written to disk yet")
-	}
-	return nil
-}
-func (appendOnly) get(*Config) string  { return "no" }
-func (appendOnly) file(*Config) string { return "no" }
-func (appendOnly) allowed() string     { return "no" }
-
+// saveParams is save: pairs of seconds and changes.
 type saveParams struct{ several }
 
-func (saveParams) set(_ *Config, s string) error {
-	if strings.TrimSpace(s) != "" {
-		return reason("only \"\" is supported in this version: nothing is written to disk yet")
+func (saveParams) set(c *Config, s string) error {
+	words := strings.Fields(s)
+	if len(words)%2 != 0 {
+		return reason("Invalid save parameters")
 	}
+	var all []SavePoint
+	for pair := range slices.Chunk(words, 2) {
+		seconds, err1 := strconv.ParseInt(pair[0], 10, 32)
+		changes, err2 := strconv.ParseInt(pair[1], 10, 32)
+		if err1 != nil || err2 != nil || seconds < 1 || changes < 0 {
+			return reason("Invalid save parameters")
+		}
+		all = append(all, SavePoint{seconds, changes})
+	}
+	c.Save = all
 	return nil
 }
-func (saveParams) get(*Config) string  { return "" }
-func (saveParams) file(*Config) string { return "" }
-func (saveParams) allowed() string     { return `""` }
+
+func (saveParams) get(c *Config) string {
+	var words []string
+	for _, p := range c.Save {
+		words = append(words, strconv.FormatInt(p.Seconds, 10), strconv.FormatInt(p.Changes, 10))
+	}
+	return strings.Join(words, " ")
+}
+func (v saveParams) file(c *Config) string { return v.get(c) }
+func (saveParams) allowed() string         { return `pairs of seconds and changes, or ""` }

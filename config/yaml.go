@@ -162,7 +162,7 @@ func yamlValue(o *Option, s string) string {
 	case percentiles:
 		return "[" + strings.Join(strings.Fields(s), ", ") + "]"
 	case saveParams:
-		return `""`
+		return yamlQuote(s)
 	}
 	return s
 }

@@ -180,6 +180,9 @@ func (a *AOF) poke() {
 	}
 }
 
+// WriteAll hands everything appended to the system, whatever the policy.
+func (a *AOF) WriteAll() { a.write() }
+
 // write hands everything appended to the system.
 func (a *AOF) write() {
 	a.io.Lock()

@@ -189,6 +189,10 @@ const (
 	ErrOOM              Error = "OOM command not allowed when used memory > 'maxmemory'."
 	ErrInternal         Error = "ERR internal error"
 	ErrMaxClients       Error = "ERR max number of clients reached"
+	ErrLoading          Error = "LOADING Redis is loading the dataset in memory"
+	ErrSaving           Error = "ERR Background save already in progress"
+	ErrRewriting        Error = "ERR Background append only file rewriting already in progress"
+	ErrLogOff           Error = "ERR BGREWRITEAOF needs appendonly yes"
 	ErrShutdown         Error = "ERR Errors trying to SHUTDOWN. Check logs."
 	ErrShutdownNone     Error = "ERR No shutdown in progress."
 	ErrClusterDisabled  Error = "ERR This instance has cluster support disabled"
@@ -475,3 +479,6 @@ func oneLine(s string) string {
 	}
 	return string(b)
 }
+
+// Misconf refuses a write because the log cannot be written.
+func Misconf(why string) Error { return Error("MISCONF Errors writing to the AOF file: " + why) }

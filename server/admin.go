@@ -163,11 +163,9 @@ func shutdownNow(x *Session, c *command.Ctx) {
 	case q.abort: // nothing holds a shutdown up, so none can be ended
 		c.Reply.Error(resp.ErrShutdownNone)
 		return
-	case q.save && !q.force:
-		x.srv.log.Warn("SHUTDOWN SAVE refused: there are no snapshots yet")
-		c.Reply.Error(resp.ErrShutdown)
-		return
 	}
+	x.srv.persist.forced.Store(q.save)
+	x.srv.persist.noSave.Store(q.noSave)
 	x.srv.log.Info("user requested shutdown", "client", x.conn.Remote())
 	x.closing = true
 	go x.srv.shutdownWithin(q.now)

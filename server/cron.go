@@ -25,6 +25,7 @@ func (s *Server) cron() {
 		}
 		w.begin(s)
 		s.expireCycle(w)
+		s.journal.Flush()
 		hz := s.Config().Hz
 		if now := time.Now(); !now.Before(next) {
 			next = now.Add(time.Second / time.Duration(hz))
@@ -48,6 +49,7 @@ func (s *Server) housekeep(w *worker, everySecond bool) {
 	s.evictClients()
 	s.trimTracking(w, trimPerTick)
 	if everySecond {
+		s.savePoints()
 		s.tracking.sweep()
 		s.checkClients()
 	}

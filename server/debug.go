@@ -41,8 +41,10 @@ func debugCommands() []debugCommand {
 		{"DIGEST", "", "A number that depends on all data and on nothing else.", 0, 0, debugDigest},
 		{"DIGEST-VALUE", "<key> [<key> ...]", "The same of the values of keys.", 0, any, debugDigestValue},
 		{"JMAP", "", "The statistics of the allocator.", 0, 0, func(x *Session, c *command.Ctx, _ [][]byte) { c.Reply.Verbatim(x.srv.allocatorReport()) }},
+		{"LOADAOF", "", "Forgets all data and loads it from the log.", 0, 0, debugLoadAOF},
 		{"OBJECT", "<key>", "How the value of a key is kept.", 1, 1, debugObject},
 		{"POPULATE", "<count> [<prefix>] [<size>]", "Makes count strings named prefix:number (default key:number) where they are missing.", 1, 3, debugPopulate},
+		{"RELOAD", "", "Writes a snapshot, forgets all data and loads it from there.", 0, 0, debugReload},
 		{"SET-ACTIVE-EXPIRE", "<0|1>", "Stops (0) and starts (1) the removal of expired keys that nobody asks for.", 1, 1, debugActiveExpire},
 		{"SLEEP", "<seconds>", "Lets this client wait; others go on.", 1, 1, debugSleep},
 	}

@@ -106,7 +106,7 @@ func (s *Server) BatchEnd(loop int, x resp.Session) {
 func (x *Session) execute(w *worker, cmd *command.Command, args [][]byte) resp.Next {
 	s := x.srv
 	errs, elements := x.out.Errors(), x.out.Elements()
-	x.lock(w, cmd, args)
+	s.lock(w, x.db, cmd, args)
 	s.call(w, &w.ctx, x, cmd, args, &x.out)
 	if b := w.ctx.Blocked(); b.Keys != nil && x.parked == nil {
 		return x.block(w, cmd, args, b)
@@ -158,9 +158,8 @@ func (s *Server) account(w *worker, ctx *command.Ctx, x *Session, cmd *command.C
 }
 
 // lock takes the shards of a request's keys, ascending.
-func (x *Session) lock(w *worker, cmd *command.Command, args [][]byte) {
-	s := x.srv
-	s.store.Begin(&w.tx, x.db, w.now()/int64(time.Millisecond))
+func (s *Server) lock(w *worker, db int, cmd *command.Command, args [][]byte) {
+	s.store.Begin(&w.tx, db, w.now()/int64(time.Millisecond))
 	if i := cmd.OneKey(); i > 0 && cmd.Elsewhere == nil {
 		w.tx.LockKey(args[i])
 		return
@@ -173,7 +172,7 @@ func (x *Session) lock(w *worker, cmd *command.Command, args [][]byte) {
 	if !cmd.HasKeys() && cmd.Elsewhere == nil {
 		return
 	}
-	w.want(x.db, cmd, args)
+	w.want(db, cmd, args)
 	w.tx.Lock()
 }
 
@@ -243,6 +242,9 @@ func (x *Session) readPushed(w *worker) {
 // journal records, WATCH marks and keys made ready, under the locks. x is nil if
 // no client asked for the changes.
 func (s *Server) commit(w *worker, ctx *command.Ctx, x *Session, args [][]byte, db int, changes []store.Change) {
+	if s.persist.loading.Load() { // what is loaded is no news
+		return
+	}
 	if on := s.events.Load(); on != 0 {
 		s.notify(w, eventClass(on), changes)
 		if changes = withoutMisses(changes); len(changes) == 0 {
@@ -309,7 +311,7 @@ func (s *Server) record(w *worker, ctx *command.Ctx, args [][]byte, db int, chan
 				own = true
 				continue
 			}
-			w.unit = append(w.unit, journal.Record{DB: c.DB, Args: w.kept(c.Log)})
+			w.unit = s.addRecord(w.unit, c.DB, w.kept(c.Log), nil)
 		case store.Emptied:
 			own = own || i == 0 || changes[i-1].Effect != store.FieldsExpired // whose HDEL takes the last field
 		default:
@@ -321,7 +323,7 @@ func (s *Server) record(w *worker, ctx *command.Ctx, args [][]byte, db int, chan
 		records = [][][]byte{args}
 	}
 	for _, r := range records {
-		w.unit = append(w.unit, journal.Record{DB: db, Args: w.kept(r)})
+		w.unit = s.addRecord(w.unit, db, w.kept(r), changes)
 	}
 	if !w.whole {
 		w.flushUnit(s)

@@ -164,6 +164,7 @@ func (s *Server) applyConfig(c *config.Config) error {
 	s.slow.configure(c)
 	s.latency.configure(c)
 	s.observeConfig(c)
+	s.applyPersistence(c)
 	s.cfg.Store(c)
 	for _, x := range s.sessions.list() {
 		x.conn.Post(x.setLimits)

@@ -18,6 +18,10 @@ func (x *Session) Held() bool {
 	if x.gate == 0 {
 		return false
 	}
+	if aof := x.srv.persist.aof; aof != nil && aof.Lost(x.gate) {
+		x.conn.Kill() // whether it will be there after a crash is unknown
+		return true
+	}
 	if x.srv.journal.Durable() >= x.gate {
 		x.gate = 0
 		return false

@@ -62,6 +62,8 @@ type Server struct {
 	table    *command.Table
 	handlers []func(*Session, *command.Ctx) // by command ID; nil: the row's Run
 
+	strangers strangers // what the log must not say to a Redis
+
 	store    *store.Store
 	journal  journal.Log
 	broker   *broker
@@ -173,6 +175,7 @@ func (s *Server) buildTable() {
 	for _, c := range all {
 		s.handlers[c.ID] = byName[c.FullName]
 	}
+	s.strangers = s.newStrangers()
 }
 
 // serverRows are the rows of this package, family by family.

@@ -369,6 +369,12 @@ func (x *Session) admit(w *worker, cmd *command.Command, args [][]byte) (resp.Ne
 	if x.multi != nil && f&command.NoMulti != 0 {
 		return x.refuse(w, cmd, resp.ErrNotInTransaction), true
 	}
+	if x.srv.persist.loading.Load() && f&command.Loading == 0 {
+		return x.refuse(w, cmd, resp.ErrLoading), true
+	}
+	if x.srv.persist.failed.Load() && (f&command.Write != 0 || cmd.Name == execName && x.multi != nil && x.multi.writes) {
+		return x.refuse(w, cmd, x.srv.misconf()), true
+	}
 	if x.srv.memory.tight.Load() && x.mayGrow(cmd) && !x.srv.makeRoom(w) {
 		return x.refuse(w, cmd, resp.ErrOOM), true
 	}

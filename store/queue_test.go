@@ -278,7 +278,7 @@ func TestQueueLogsOfOneCommand(t *testing.T) {
 	s := New(Options{})
 	var tx Tx
 	s.Begin(&tx, 0, 1000)
-	tx.Logged = true
+	s.SetLogged(true)
 	tx.WantAll()
 	tx.Lock()
 	defer tx.Unlock()
@@ -303,7 +303,7 @@ func TestQueueApplyInPart(t *testing.T) {
 	s := New(Options{})
 	var tx Tx
 	s.Begin(&tx, 0, 1000)
-	tx.Logged = true
+	s.SetLogged(true)
 	tx.WantAll()
 	tx.Lock()
 	defer tx.Unlock()

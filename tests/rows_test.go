@@ -56,6 +56,7 @@ var rowDiffers = map[string]string{
 	"client|list arguments":          "tokens are written in capitals",
 	"client|setinfo arguments":       "tokens are written in capitals",
 	"shutdown arguments":             "what cannot be given together is not said, as in Redis 7.0",
+	"bgsave arguments":               "CANCEL is Valkey's own",
 	"bitcount arguments":             "an end is optional in Valkey alone",
 	"xadd arguments":                 "KEEPREF, DELREF and ACKED are those of Redis 8.2",
 	"xtrim arguments":                "as xadd arguments",

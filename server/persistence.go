@@ -1,0 +1,366 @@
+package server
+
+import (
+	"errors"
+	"fmt"
+	"io"
+	"io/fs"
+	"os"
+	"sync"
+	"sync/atomic"
+	"time"
+
+	"synap/config"
+	"synap/journal"
+	"synap/store"
+)
+
+// persistence is the server's part in durability: it opens and closes the log,
+// takes snapshots, and answers for failures.
+type persistence struct {
+	disk journal.Disk // the directory of the log, fixed at start
+	aof  *journal.AOF // nil with Options.Journal
+	lock io.Closer    // nil: nobody else need be kept out
+
+	logging sync.Mutex // held while the log is switched or rewritten
+	saving  sync.Mutex // held while a snapshot is written
+
+	loading     atomic.Bool
+	loadStarted atomic.Int64 // unix seconds
+	loadTotal   atomic.Int64 // bytes
+	loadDone    atomic.Int64
+
+	failed     atomic.Bool // the log takes no writes: MISCONF
+	recovering atomic.Bool
+	on         atomic.Bool // appendonly is in force
+	work       sync.WaitGroup
+
+	save    saveState
+	rewrite saveState
+	atSave  atomic.Int64 // counters.dirty at the last snapshot
+	noSave  atomic.Bool  // SHUTDOWN NOSAVE
+	forced  atomic.Bool  // SHUTDOWN SAVE
+}
+
+// saveState is what INFO tells of snapshots or rewrites.
+type saveState struct {
+	running atomic.Bool
+	started atomic.Int64 // unix seconds
+	took    atomic.Int64 // seconds, -1 = never
+	failed  atomic.Bool
+	last    atomic.Int64 // unix seconds of the last success
+	tried   atomic.Int64 // … of the last end
+	count   atomic.Int64
+}
+
+func (st *saveState) begin(now time.Time) bool {
+	if !st.running.CompareAndSwap(false, true) {
+		return false
+	}
+	st.started.Store(now.Unix())
+	return true
+}
+
+func (st *saveState) end(now time.Time, err error) {
+	st.took.Store(now.Unix() - st.started.Load())
+	st.failed.Store(err != nil)
+	st.tried.Store(now.Unix())
+	if err == nil {
+		st.last.Store(now.Unix())
+		st.count.Add(1)
+	}
+	st.running.Store(false)
+}
+
+func (s *Server) newPersistence(c *config.Config) {
+	p := &s.persist
+	p.disk = journal.Dir(c.Dir)
+	p.save.last.Store(s.started.Unix())
+	p.save.took.Store(-1)
+	p.rewrite.took.Store(-1)
+	if s.journal != nil {
+		s.store.SetLogged(true)
+	} else {
+		p.aof = journal.NewAOF(p.disk, s.logFiles(), s.logFailed)
+		s.journal = p.aof
+	}
+	s.journal.Notify(s.openGates)
+}
+
+func (s *Server) logFiles() journal.Files {
+	c := s.opts.Config
+	return journal.Files{Dir: c.AppendDirName, Name: c.AppendFileName}
+}
+
+// openData loads what is on disk and begins the log. Clients are told LOADING
+// meanwhile.
+func (s *Server) openData() error {
+	p, c := &s.persist, s.Config()
+	if c.AppendOnly || len(c.Save) > 0 {
+		lock, err := p.disk.Lock("synap.lock")
+		if err != nil {
+			return fmt.Errorf("the data directory %s cannot be used: %w", c.Dir, err)
+		}
+		p.lock = lock
+	}
+	start := time.Now()
+	found, err := s.load(c)
+	if err != nil {
+		return err
+	}
+	if found {
+		keys := 0
+		for db := range s.store.Databases() {
+			keys += s.store.DBSize(db)
+		}
+		s.log.Info("data loaded from disk", "keys", keys, "seconds", time.Since(start).Seconds())
+	}
+	s.counters.dirty.Store(0)
+	if p.aof != nil && c.AppendOnly && !p.on.Load() {
+		if err := s.rewriteLog(); err != nil {
+			return fmt.Errorf("the log cannot be begun: %w", err)
+		}
+	}
+	return nil
+}
+
+// closeData writes what is still to be written. It is called when nothing runs
+// any more.
+func (s *Server) closeData() error {
+	p := &s.persist
+	p.work.Wait()
+	var errs []error
+	if p.forced.Load() || len(s.Config().Save) > 0 && !p.noSave.Load() {
+		p.save.begin(s.now())
+		err := s.saveNow(nil)
+		p.save.end(s.now(), err)
+		if err != nil {
+			errs = append(errs, fmt.Errorf("the last snapshot: %w", err))
+		} else {
+			s.log.Info("shutting down: snapshot written")
+		}
+	}
+	if p.aof != nil && p.on.Load() {
+		if err := p.aof.Close(); err != nil {
+			errs = append(errs, fmt.Errorf("the log: %w", err))
+		} else {
+			s.log.Info("shutting down: log synced")
+		}
+	}
+	if p.lock != nil {
+		errs = append(errs, p.lock.Close())
+	}
+	return errors.Join(errs...)
+}
+
+// applyPersistence takes over the live options.
+func (s *Server) applyPersistence(c *config.Config) {
+	p := &s.persist
+	if p.aof == nil {
+		return
+	}
+	p.aof.SetPolicy(map[string]journal.Policy{"always": journal.Always, "everysec": journal.EverySecond, "no": journal.Never}[c.AppendFsync])
+	if s.cfg.Load() == nil || p.loading.Load() || c.AppendOnly == s.Config().AppendOnly {
+		return
+	}
+	p.work.Add(1)
+	go func() {
+		defer p.work.Done()
+		s.switchLog(c.AppendOnly)
+	}()
+}
+
+// switchLog is CONFIG SET appendonly.
+func (s *Server) switchLog(on bool) {
+	p := &s.persist
+	if on {
+		if err := s.rewriteLog(); err != nil {
+			s.log.Error("the log cannot be begun", "error", err)
+			s.logFailed(err)
+		}
+		return
+	}
+	p.logging.Lock()
+	defer p.logging.Unlock()
+	if !p.on.Load() {
+		return
+	}
+	tx := s.lockAll()
+	s.store.SetLogged(false)
+	p.on.Store(false)
+	tx.Unlock()
+	if err := p.aof.Close(); err != nil {
+		s.log.Error("the log was not closed well", "error", err)
+	}
+	p.failed.Store(false)
+	s.log.Info("appendonly is off: nothing is logged any more")
+}
+
+// lockAll holds all data still.
+func (s *Server) lockAll() *store.Tx {
+	tx := new(store.Tx)
+	s.store.Begin(tx, 0, s.now().UnixMilli())
+	tx.WantAll()
+	tx.Lock()
+	return tx
+}
+
+// image is a data set as an RDB file, in memory.
+type image [][]byte
+
+func (m image) writeTo(w io.Writer) error {
+	for _, piece := range m {
+		if _, err := w.Write(piece); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// snapshot takes an image of the data that tx holds still.
+func (s *Server) snapshot(tx *store.Tx, base bool) (image, error) {
+	var m image
+	isBase := "0"
+	if base {
+		isBase = "1"
+	}
+	aux := []string{
+		"redis-ver", RedisVersion, "redis-bits", "64", "ctime", fmt.Sprint(s.now().Unix()),
+		"used-mem", fmt.Sprint(s.usedMemory()), "aof-base", isBase, "synap-ver", s.opts.Version,
+	}
+	err := tx.Snapshot(aux, func(piece []byte) error {
+		m = append(m, piece)
+		return nil
+	})
+	return m, err
+}
+
+// rewriteLog makes a new base of all data and logs what comes after it, whether
+// or not anything was logged before. No shard may be locked.
+func (s *Server) rewriteLog() error {
+	p := &s.persist
+	p.logging.Lock()
+	defer p.logging.Unlock()
+	if !p.rewrite.begin(s.now()) {
+		return errors.New("a rewrite is running") // not under logging: cannot be
+	}
+	err := s.rewriteLocked()
+	p.rewrite.end(s.now(), err)
+	return err
+}
+
+func (s *Server) rewriteLocked() error {
+	p := &s.persist
+	rewrite, err := p.aof.BeginRewrite()
+	if err != nil {
+		return err
+	}
+	first := !p.on.Load()
+	tx := s.lockAll()
+	rewrite.Cut()
+	s.store.SetLogged(true)
+	p.on.Store(true)
+	m, err := s.snapshot(tx, true)
+	tx.Unlock()
+	if err != nil {
+		return err
+	}
+	if first {
+		p.aof.Start()
+	}
+	if err := rewrite.Commit(m.writeTo); err != nil {
+		return err
+	}
+	p.failed.Store(false)
+	return nil
+}
+
+// logFailed takes note that the log takes no more writes, and tries to begin it
+// anew until that succeeds.
+func (s *Server) logFailed(err error) {
+	p := &s.persist
+	p.failed.Store(true)
+	s.log.Error("the log cannot be written: writes are refused until a new base is on disk", "error", err)
+	if p.recovering.Swap(true) {
+		return
+	}
+	p.work.Add(1)
+	go func() {
+		defer p.work.Done()
+		defer p.recovering.Store(false)
+		for p.failed.Load() {
+			select {
+			case <-s.stopCron:
+				return
+			case <-time.After(time.Second):
+			}
+			if err := s.rewriteLog(); err != nil {
+				s.log.Error("the log cannot be begun anew", "error", err)
+				continue
+			}
+			s.log.Info("the log was begun anew: writes are accepted again")
+		}
+	}()
+}
+
+// saveNow writes a snapshot; tx holds all shards, or is nil.
+func (s *Server) saveNow(tx *store.Tx) error {
+	p := &s.persist
+	p.saving.Lock()
+	defer p.saving.Unlock()
+	c := s.Config()
+	own := tx == nil
+	if own {
+		tx = s.lockAll()
+	}
+	dirty := s.counters.dirty.Load()
+	m, err := s.snapshot(tx, false)
+	if own {
+		tx.Unlock()
+	}
+	if err == nil {
+		err = journal.WriteFile(journal.Dir(c.Dir), c.DBFileName, m.writeTo)
+	}
+	if err != nil {
+		s.log.Error("no snapshot was written", "file", c.DBFileName, "error", err)
+		return err
+	}
+	p.atSave.Store(dirty)
+	return nil
+}
+
+// saveInBackground starts a snapshot and reports whether none was running.
+func (s *Server) saveInBackground() bool {
+	p := &s.persist
+	if !p.save.begin(s.now()) {
+		return false
+	}
+	p.work.Add(1)
+	go func() {
+		defer p.work.Done()
+		p.save.end(s.now(), s.saveNow(nil))
+	}()
+	return true
+}
+
+// saveRetry is how long after a failed snapshot the next is due at the earliest.
+const saveRetry = 5
+
+// savePoints starts a snapshot if option save asks for one.
+func (s *Server) savePoints() {
+	p, now := &s.persist, s.now().Unix()
+	changes := s.counters.dirty.Load() - p.atSave.Load()
+	if p.save.failed.Load() && now-p.save.tried.Load() <= saveRetry || p.save.running.Load() {
+		return
+	}
+	for _, point := range s.Config().Save {
+		if changes >= point.Changes && now-p.save.last.Load() > point.Seconds && changes > 0 {
+			s.log.Info("saving: enough has changed", "changes", changes, "seconds", point.Seconds)
+			s.saveInBackground()
+			return
+		}
+	}
+}
+
+// missing tells whether err says that there is no such file.
+func missing(err error) bool { return errors.Is(err, fs.ErrNotExist) || errors.Is(err, os.ErrNotExist) }
