@@ -5,7 +5,7 @@ ARGS  ?=
 # Where test-deps puts a newer Node than the system's.
 export PATH := $(CURDIR)/.node/node_modules/.bin:$(PATH)
 
-.PHONY: help run build test test-deps test-all bench bench-quick bench-cost loadtest fuzz lint docs vuln pgo clean
+.PHONY: help run build test test-deps test-all bench bench-quick bench-cost loadtest chaostest fuzz lint docs vuln pgo clean
 .DEFAULT_GOAL := help
 
 help: ## this list
@@ -37,6 +37,9 @@ bench-cost: ## what metrics and limiter cost a command, in process, over ten alt
 
 loadtest: build ## a mixed load, then every counter against what it did: make loadtest DURATION=10s
 	@$(GO) run ./bench/loadtest -duration $(or $(DURATION),1m)
+
+chaostest: ## a million messages through queues whose consumers come and go
+	@$(GO) test -count=1 -timeout 30m ./tests -run '^TestQueueChaos$$' -v -args -messages $(or $(MESSAGES),1000000)
 
 fuzz: ## every fuzz target in turn: make fuzz FUZZTIME=5m
 	@scripts/fuzz.sh $(FUZZTIME)
