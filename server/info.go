@@ -227,37 +227,63 @@ func infoMemory(w *infoWriter, st *metrics.Stats, _ *Server) {
 	w.zeros("lazyfree_pending_objects", "lazyfreed_objects")
 }
 
-func infoPersistence(w *infoWriter, st *metrics.Stats, _ *Server) {
-	p := &st.Persistence
-	loading := int64(0)
-	if p.Loading {
-		loading = 1
+func infoPersistence(w *infoWriter, st *metrics.Stats, s *Server) {
+	p, now := &s.persist, s.now()
+	flag := func(on bool) int64 {
+		if on {
+			return 1
+		}
+		return 0
 	}
-	w.int("loading", loading)
+	status := func(failed bool) string {
+		if failed {
+			return "err"
+		}
+		return "ok"
+	}
+	running := func(r *saveState) int64 {
+		if !r.running.Load() {
+			return -1
+		}
+		return now.Unix() - r.started.Load()
+	}
+	loading := p.loading.Load()
+	w.int("loading", flag(loading))
 	w.int("async_loading", 0)
-	if p.Loading {
-		w.int("loading_start_time", st.Server.Started.Unix())
-		w.zeros("loading_total_bytes", "loading_rdb_used_mem", "loading_loaded_bytes")
-		w.text("loading_loaded_perc", "0.00")
-		w.int("loading_eta_seconds", 1)
+	if loading {
+		w.int("loading_start_time", p.loadStarted.Load())
+		w.int("loading_total_bytes", p.loadTotal.Load())
+		w.zeros("loading_rdb_used_mem")
+		w.int("loading_loaded_bytes", p.loadDone.Load())
+		w.float("loading_loaded_perc", p.loadedPercent(), 2)
+		w.int("loading_eta_seconds", p.loadETA(now))
 	}
 	w.zeros("current_cow_peak", "current_cow_size", "current_cow_size_age")
 	w.text("current_fork_perc", "0.00")
 	w.zeros("current_save_keys_processed", "current_save_keys_total")
-	w.int("rdb_changes_since_last_save", p.Changes)
-	w.int("rdb_bgsave_in_progress", 0)
-	w.int("rdb_last_save_time", st.Server.Started.Unix())
-	w.text("rdb_last_bgsave_status", "ok")
-	w.int("rdb_last_bgsave_time_sec", -1)
-	w.int("rdb_current_bgsave_time_sec", -1)
-	w.zeros("rdb_saves", "rdb_last_cow_size", "rdb_last_load_keys_expired", "rdb_last_load_keys_loaded")
-	w.zeros("aof_enabled", "aof_rewrite_in_progress", "aof_rewrite_scheduled")
-	w.int("aof_last_rewrite_time_sec", -1)
-	w.int("aof_current_rewrite_time_sec", -1)
-	w.text("aof_last_bgrewrite_status", "ok")
-	w.zeros("aof_rewrites", "aof_rewrites_consecutive_failures")
-	w.text("aof_last_write_status", "ok")
+	w.int("rdb_changes_since_last_save", st.Persistence.Changes)
+	w.int("rdb_bgsave_in_progress", flag(p.save.running.Load()))
+	w.int("rdb_last_save_time", p.save.last.Load())
+	w.text("rdb_last_bgsave_status", status(p.save.failed.Load()))
+	w.int("rdb_last_bgsave_time_sec", p.save.took.Load())
+	w.int("rdb_current_bgsave_time_sec", running(&p.save))
+	w.int("rdb_saves", p.save.count.Load())
+	w.zeros("rdb_last_cow_size", "rdb_last_load_keys_expired", "rdb_last_load_keys_loaded")
+	w.int("aof_enabled", flag(p.on.Load()))
+	w.int("aof_rewrite_in_progress", flag(p.rewrite.running.Load()))
+	w.int("aof_rewrite_scheduled", 0)
+	w.int("aof_last_rewrite_time_sec", p.rewrite.took.Load())
+	w.int("aof_current_rewrite_time_sec", running(&p.rewrite))
+	w.text("aof_last_bgrewrite_status", status(p.rewrite.failed.Load()))
+	w.int("aof_rewrites", p.rewrite.count.Load())
+	w.zeros("aof_rewrites_consecutive_failures")
+	w.text("aof_last_write_status", status(p.failed.Load()))
 	w.zeros("aof_last_cow_size", "module_fork_in_progress", "module_fork_last_cow_size")
+	if p.on.Load() && p.aof != nil {
+		all, base := p.aof.Size()
+		w.int("aof_current_size", all)
+		w.int("aof_base_size", base)
+	}
 }
 
 func infoStats(w *infoWriter, st *metrics.Stats, s *Server) {

@@ -494,7 +494,8 @@ func (s *Server) statsIn(tx *store.Tx) metrics.Stats {
 	if newest := s.slow.newest(1); len(newest) > 0 {
 		st.Slowlog.Last, st.Slowlog.LastID = newest[0].took, newest[0].id
 	}
-	st.Persistence.Changes = s.counters.dirty.Load()
+	st.Persistence.Changes = s.counters.dirty.Load() - s.persist.atSave.Load()
+	st.Persistence.Loading = s.persist.loading.Load()
 	s.totalStats(&st, &data)
 	s.memoryStats(&st, &data, cfg)
 	for db, d := range data.Databases {
