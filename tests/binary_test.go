@@ -165,6 +165,9 @@ func TestRedisCLI(t *testing.T) {
 	}
 	c.must(t, "RPUSH", "alist", "a", "b", "c")
 	c.must(t, "XADD", "astream", "1-1", "f", "v")
+	c.must(t, "HSET", "ahash", "f", "v", "g", "w")
+	c.must(t, "SADD", "aset", "a", "b", "c", "d")
+	c.must(t, "ZADD", "azset", "1", "a", "2", "b", "3", "c")
 	t.Run("help", func(t *testing.T) {
 		out := colours.ReplaceAllString(p.cli(t, "help getex\nhelp @list\n"), "")
 		contains(t, out, "GETEX key [EX seconds|PX milliseconds|EXAT unix-time-seconds|PXAT unix-time-milliseconds|PERSIST]",
@@ -174,7 +177,7 @@ func TestRedisCLI(t *testing.T) {
 		contains(t, p.cli(t, "", "-3", "CONFIG", "GET", "maxclients"), "maxclients", "10000")
 	})
 	t.Run("scan", func(t *testing.T) {
-		if n := len(strings.Fields(p.cli(t, "", "--scan"))); n != 502 {
+		if n := len(strings.Fields(p.cli(t, "", "--scan"))); n != 505 {
 			t.Errorf("--scan printed %d keys", n)
 		}
 		if n := len(strings.Fields(p.cli(t, "", "--scan", "--pattern", "key:1?"))); n != 10 {
@@ -183,15 +186,25 @@ func TestRedisCLI(t *testing.T) {
 	})
 	t.Run("bigkeys", func(t *testing.T) {
 		contains(t, p.cli(t, "", "--bigkeys"), `Biggest string found '"key:499"' has 500 bytes`, `Biggest   list found '"alist"' has 3 items`,
-			`Biggest stream found '"astream"' has 1 entries`, "Sampled 502 keys")
+			`Biggest stream found '"astream"' has 1 entries`, `Biggest   hash found '"ahash"' has 2 fields`,
+			`Biggest    set found '"aset"' has 4 members`, `Biggest   zset found '"azset"' has 3 members`, "Sampled 505 keys")
 	})
 	t.Run("memkeys", func(t *testing.T) {
 		out := p.cli(t, "", "--memkeys")
 		contains(t, out, `Biggest string found '"key:4`, // keys of about one size take the same memory
-			`Biggest stream found '"astream"' has `, "Sampled 502 keys")
+			`Biggest stream found '"astream"' has `, `Biggest   hash found '"ahash"' has `, `Biggest    set found '"aset"' has `,
+			`Biggest   zset found '"azset"' has `, "Sampled 505 keys")
 		if strings.Contains(out, "failed") || strings.Contains(out, "WRONGTYPE") {
 			t.Error(out)
 		}
+	})
+	t.Run("hotkeys", func(t *testing.T) {
+		c.must(t, "CONFIG", "SET", "maxmemory-policy", "allkeys-lfu")
+		for range 200 {
+			c.must(t, "ZSCORE", "azset", "a")
+		}
+		contains(t, p.cli(t, "", "--hotkeys"), "Sampled 505 keys", "azset")
+		c.must(t, "CONFIG", "SET", "maxmemory-policy", "noeviction")
 	})
 	t.Run("pipe", func(t *testing.T) {
 		var b []byte
@@ -232,7 +245,7 @@ func watchStat(t *testing.T, p *program) {
 		if len(fields) < 6 || fields[0] == "keys" || fields[0][0] == '-' {
 			continue
 		}
-		if rows++; strings.Contains(in.Text(), "-9223372") || fields[0] != "5502" && fields[0] != "5503" {
+		if rows++; strings.Contains(in.Text(), "-9223372") || fields[0] != "5505" && fields[0] != "5506" {
 			t.Errorf("--stat printed %q", in.Text())
 		}
 	}
@@ -259,13 +272,13 @@ func TestRedisBenchmark(t *testing.T) {
 		t.Run(door, func(t *testing.T) {
 			p := startProgram(t, "--network-door", door)
 			for _, more := range [][]string{nil, {"-P", "16"}, {"-3"}} {
-				args := append([]string{"-p", p.port, "-q", "-n", "2000", "-r", "1000", "-t", "ping,set,get,incr,lpush,rpush,lpop,rpop,lrange,mset"}, more...)
+				args := append([]string{"-p", p.port, "-q", "-n", "2000", "-r", "1000"}, more...) // its whole default list
 				out, err := exec.Command(path, args...).CombinedOutput()
 				text := strings.ToLower(string(out))
 				if err != nil || strings.Contains(text, "error") || strings.Contains(text, "warning") || strings.Contains(text, "fail") {
 					t.Errorf("redis-benchmark %q: %v\n%s", more, err, out)
 				}
-				contains(t, text, "ping_inline: ", "mset (10 keys): ", "lrange_600")
+				contains(t, text, "ping_inline: ", "sadd: ", "hset: ", "spop: ", "zadd: ", "zpopmin: ", "lrange_600", "mset (10 keys): ")
 			}
 		})
 	}

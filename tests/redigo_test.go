@@ -28,6 +28,7 @@ func TestRedigo(t *testing.T) {
 		t.Run("pipeline", tour.pipeline)
 		t.Run("blocking", tour.blocking)
 		t.Run("streams", tour.streams)
+		t.Run("families", tour.families)
 		t.Run("pubsub", tour.pubSub)
 		t.Run("watch", tour.watch)
 		t.Run("pool", tour.reconnect)
