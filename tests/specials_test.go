@@ -290,7 +290,7 @@ func valueScanArgs(g *generator, s *subject, args []string) []string {
 // fewRandom takes back a count that asks for more than a server can say.
 func fewRandom(_ *generator, _ *subject, args []string) []string {
 	if len(args) > 2 {
-		if n, err := strconv.ParseInt(args[2], 10, 64); err == nil && n < -10_000 && n > math.MinInt64/2 {
+		if n, err := strconv.ParseInt(args[2], 10, 64); err == nil && n < -10_000 && n > math.MinInt64 {
 			args[2] = "-7"
 		}
 	}
