@@ -5,11 +5,12 @@ import (
 	"os"
 	"os/exec"
 	"regexp"
+	"strconv"
 	"strings"
 	"testing"
 )
 
-// TestReadmeSession types README's first session into redis-cli.
+// TestReadmeSession types README's sessions into redis-cli, each of a new server.
 func TestReadmeSession(t *testing.T) {
 	cli, err := exec.LookPath("redis-cli")
 	if err != nil {
@@ -22,10 +23,19 @@ func TestReadmeSession(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	_, session, ok := strings.Cut(string(readme), "\n$ redis-cli\n")
-	session, _, ok2 := strings.Cut(session, "\n```")
-	if !ok || !ok2 {
-		t.Fatal("README has no session with redis-cli")
+	sessions := strings.Split(string(readme), "\n$ redis-cli\n")[1:]
+	if len(sessions) < 2 {
+		t.Fatalf("README has %d sessions with redis-cli", len(sessions))
+	}
+	for i, session := range sessions {
+		t.Run(strconv.Itoa(i+1), func(t *testing.T) { typeSession(t, cli, session) })
+	}
+}
+
+func typeSession(t *testing.T, cli, session string) {
+	session, _, ok := strings.Cut(session, "\n```")
+	if !ok {
+		t.Fatal("a session of README has no end")
 	}
 	prompt := regexp.MustCompile(`^127\.0\.0\.1:6379(?:\(TX\))?> (.*)$`)
 	var commands, want []string
