@@ -127,6 +127,9 @@ func zadd(c *Ctx, mode store.ZAddMode) {
 		return
 	}
 	n := 0
+	if o.mode == 0 && len(pairs) > 2 && zcreate(&z, pairs) {
+		n, pairs = len(pairs)/2, nil
+	}
 	for ; len(pairs) > 0; pairs = pairs[2:] {
 		score, _ := resp.ParseFloat(pairs[0])
 		effect, _ := z.Add(pairs[1], score, o.mode)
@@ -136,6 +139,19 @@ func zadd(c *Ctx, mode store.ZAddMode) {
 	}
 	z.Done()
 	c.Reply.Int(int64(n))
+}
+
+// zcreate makes a small new set at once, and reports whether it did.
+func zcreate(z *store.ZSet, pairs [][]byte) bool {
+	var room [128]float64
+	if z.Len() > 0 || len(pairs) > 2*len(room) {
+		return false
+	}
+	scores := room[:len(pairs)/2]
+	for i := range scores {
+		scores[i], _ = resp.ParseFloat(pairs[2*i])
+	}
+	return z.Create(pairs, scores)
 }
 
 // zincr adds to the score of one member and replies with the sum, or with null

@@ -180,3 +180,48 @@ func (r *LexRange) empty() bool {
 	c := bytes.Compare(r.Min.Text, r.Max.Text)
 	return c > 0 || c == 0 && (r.Min.Open || r.Max.Open)
 }
+
+// Create makes an absent set of members, each behind what scores[i] was read
+// from in pairs, at once. It reports false, with nothing done, unless the set is
+// absent, is called a listpack and has no member twice: then Add must do it.
+func (z *ZSet) Create(pairs [][]byte, scores []float64) bool {
+	n := len(scores)
+	if z.live || n > min(zsetPackedMax, z.tx.packing().ZSetEntries) {
+		return false
+	}
+	var order [zsetPackedMax]uint8
+	for i := range n {
+		member := pairs[2*i+1]
+		if scores[i] == 0 && math.Signbit(scores[i]) || len(member) > z.tx.packing().ZSetValue {
+			return false
+		}
+		at := i
+		for j := i - 1; j >= 0; j-- {
+			if k := order[j]; scores[k] < scores[i] || scores[k] == scores[i] && bytes.Compare(pairs[2*int(k)+1], member) < 0 {
+				break
+			}
+			at = j
+		}
+		copy(order[at+1:i+1], order[at:i])
+		order[at] = uint8(i)
+		for j := range i {
+			if string(pairs[2*j+1]) == string(member) {
+				return false
+			}
+		}
+	}
+	b := append(z.tx.scratch[:0], byte(n), 0, 0)
+	var text scoreText
+	for _, i := range order[:n] {
+		m, s := pack(pairs[2*int(i)+1]), packScore(scores[i], &text)
+		if len(b)+m.total()+s.total() > zsetHead+packedMax {
+			return false
+		}
+		b = appendPacked(appendPacked(b, m), s)
+	}
+	z.tx.scratch = b
+	z.tx.putBlob(z.key, KindZSet, b)
+	z.told = true
+	z.reopen()
+	return true
+}
