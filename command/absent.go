@@ -19,7 +19,6 @@ func Absent() []Absence {
 		{[]string{"ACL"}, "There is one user, `default`; its password is `requirepass`."},
 		{[]string{"EVAL", "EVALSHA", "EVALSHA_RO", "EVAL_RO", "FCALL", "FCALL_RO", "FUNCTION", "SCRIPT"},
 			"There is no scripting. Transactions with WATCH, and commands with conditions, do without."},
-		{[]string{"BGREWRITEAOF", "BGSAVE", "LASTSAVE", "SAVE"}, "Nothing is kept in files until the journal is."},
 		{[]string{"FAILOVER", "PSYNC", "REPLCONF", "SYNC"}, "There is no replication yet."},
 		{[]string{"MIGRATE", "RESTORE-ASKING"}, "They move keys between the nodes of a cluster. DUMP and RESTORE copy a key through a client."},
 		{[]string{"SENTINEL"}, "A command of Redis Sentinel, which is another program."},
