@@ -34,6 +34,7 @@ var mayImport = map[string][]string{
 	"bench":     {},
 
 	"bench/loadtest": {},
+	"examples/queue": {"github.com/redis/go-redis/v9"},
 }
 
 // sharedModules may stand behind more than one door.
