@@ -21,7 +21,7 @@ func collectionLoads(scale int, bar float64) []load {
 		test("HSET, pipeline 16", "hset", 50, 16, 150_000*scale, bar, 0),
 		test("SADD, pipeline 16", "sadd", 50, 16, 150_000*scale, bar, 0),
 		test("ZADD, pipeline 16", "zadd", 50, 16, 150_000*scale, bar, 0),
-		test("XADD, pipeline 16", "xadd", 50, 16, 100_000*scale, bar, 0).after(remove("mystream")),
+		custom("XADD, pipeline 16", "xadd", 16, 100_000*scale, bar, "xadd", "mystream", "*", "field", strings.Repeat("x", 64)).after(remove("mystream")),
 		test("LPUSH, pipeline 16", "lpush", 50, 16, 150_000*scale, bar, 0).after(remove("mylist")),
 		test("MSET (10), pipeline 16", "mset", 50, 16, 30_000*scale, bar, 0),
 		test("LRANGE_100, pipeline 16", "lrange_100", 50, 16, 20_000*scale, bar, 0).after(remove("mylist")),
@@ -38,14 +38,14 @@ func moreCollectionLoads(bar float64) []load {
 	return []load{
 		custom("HSET in hashes of 10 fields, pipeline 16", "hset", 16, 400_000, bar, "hset", hash, "field:05", strings.Repeat("x", 16)).after(hashes),
 		custom("HGET in hashes of 10 fields, pipeline 16", "hget", 16, 400_000, bar, "hget", hash, "field:05").after(hashes),
-		custom("HGET, pipeline 16", "hget", 16, 400_000, bar, "hget", "myhash", one),
-		custom("SISMEMBER, pipeline 16", "sismember", 16, 400_000, bar, "sismember", "myset", one),
+		custom("HGET, pipeline 16", "hget", 16, 400_000, bar, "hget", "myhash", one).after(largeHash),
+		custom("SISMEMBER, pipeline 16", "sismember", 16, 400_000, bar, "sismember", "myset", one).after(set("myset", members)),
 		test("SPOP, pipeline 16", "spop", 50, 16, 3*members, bar, 0).after(set("myset", 3*members)),
 		custom("ZRANGE 0 9, pipeline 16", "zrange", 16, 200_000, bar, "zrange", "myzset", "0", "9").after(sortedSet("myzset", members)),
 		custom("ZRANGEBYSCORE … LIMIT 0 10, pipeline 16", "zrangebyscore", 16, 200_000, bar,
 			"zrangebyscore", "myzset", "__rand_int__", "+inf", "limit", "0", "10").after(sortedSet("myzset", members)),
-		custom("ZINCRBY, pipeline 16", "zincrby", 16, 200_000, bar, "zincrby", "myzset", "__rand_int__", one),
-		custom("ZRANK, pipeline 16", "zrank", 16, 200_000, bar, "zrank", "myzset", one),
+		custom("ZINCRBY, pipeline 16", "zincrby", 16, 200_000, bar, "zincrby", "myzset", "__rand_int__", one).after(sortedSet("myzset", members)),
+		custom("ZRANK, pipeline 16", "zrank", 16, 200_000, bar, "zrank", "myzset", one).after(sortedSet("myzset", members)),
 		custom("LPUSH to 100 k lists, pipeline 16", "lpush", 16, 400_000, bar, "lpush", "list:__rand_int__", strings.Repeat("x", 16)),
 		custom("XADD to 100 k streams, pipeline 16", "xadd", 16, 200_000, bar, "xadd", "stream:__rand_int__", "*", "field", strings.Repeat("x", 64)),
 		custom("XREADGROUP of one entry, pipeline 16", "xreadgroup", 16, 2*members, bar,
@@ -84,6 +84,13 @@ func list(key string, n int) func(p *process) error {
 
 func set(key string, n int) func(p *process) error {
 	return refill(key, n, func(args []string, i int) []string { return append(args, fmt.Sprintf("element:%012d", i)) }, "SADD")
+}
+
+// largeHash makes the hash that HSET of redis-benchmark writes to.
+func largeHash(p *process) error {
+	return refill("myhash", members, func(args []string, i int) []string {
+		return append(args, fmt.Sprintf("element:%012d", i), strings.Repeat("x", 64))
+	}, "HSET")(p)
 }
 
 func sortedSet(key string, n int) func(p *process) error {

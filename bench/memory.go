@@ -5,18 +5,18 @@ import "fmt"
 // filling is a command that adds items to a key: 16-byte members and values,
 // and 8-byte names of fields.
 type filling struct {
-	what string
-	verb string
-	item func(args []string, i int) []string
+	what, many string
+	verb       string
+	item       func(args []string, i int) []string
 }
 
 var fillings = []filling{
-	{"hash", "HSET", func(args []string, i int) []string {
+	{"hash", "hashes", "HSET", func(args []string, i int) []string {
 		return append(args, fmt.Sprintf("%08d", i), fmt.Sprintf("v%015d", i))
 	}},
-	{"list", "RPUSH", func(args []string, i int) []string { return append(args, fmt.Sprintf("v%015d", i)) }},
-	{"set", "SADD", func(args []string, i int) []string { return append(args, fmt.Sprintf("v%015d", i)) }},
-	{"sorted set", "ZADD", func(args []string, i int) []string {
+	{"list", "lists", "RPUSH", func(args []string, i int) []string { return append(args, fmt.Sprintf("v%015d", i)) }},
+	{"set", "sets", "SADD", func(args []string, i int) []string { return append(args, fmt.Sprintf("v%015d", i)) }},
+	{"sorted set", "sorted sets", "ZADD", func(args []string, i int) []string {
 		return append(args, fmt.Sprint(i), fmt.Sprintf("v%015d", i))
 	}},
 }
@@ -32,7 +32,7 @@ func collectionMemory(full bool) []otherRow {
 				return memoryRow(o, door, name, 0.9, keys*items, func(p *process) error { return f.fill(p, keys, items) })
 			}})
 		}
-		add(fmt.Sprintf("memory an item, 100 k %ss of 10", f.what), small, few)
+		add(fmt.Sprintf("memory an item, 100 k %s of 10", f.many), small, few)
 		if full {
 			add(fmt.Sprintf("memory an item, a %s of 1 M", f.what), 1, large)
 		}

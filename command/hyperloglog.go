@@ -50,9 +50,6 @@ func hyperloglogRows() []Row {
 	}
 }
 
-// hllSpace is room on the stack for a sparse HyperLogLog of usual size.
-type hllSpace [4096]byte
-
 // readHLL returns the HyperLogLog at a key, nil if there is none.
 func readHLL(c *Ctx, key []byte, a store.Access) (hll, error) {
 	v, err := c.Tx.Get(key, a)
@@ -63,8 +60,8 @@ func readHLL(c *Ctx, key []byte, a store.Access) (hll, error) {
 }
 
 // editHLL returns the HyperLogLog at a key for changes: a dense one in place,
-// a sparse one copied into space, nil if there is none.
-func editHLL(c *Ctx, key []byte, space *hllSpace) (hll, error) {
+// a sparse one copied, with room to grow by some runs, nil if there is none.
+func editHLL(c *Ctx, key []byte) (hll, error) {
 	h, err := readHLL(c, key, store.Write)
 	switch {
 	case err != nil || h == nil:
@@ -73,7 +70,8 @@ func editHLL(c *Ctx, key []byte, space *hllSpace) (hll, error) {
 		h, _, err = c.Tx.Extend(key, 0)
 		return h, err
 	}
-	return append(space[:0], h...), nil
+	const runs = 16 // bytes
+	return append(make([]byte, 0, len(h)+runs), h...), nil
 }
 
 // storeHLL takes what editHLL returned and was changed. before is its length
@@ -87,9 +85,8 @@ func storeHLL(c *Ctx, key []byte, h hll, before int) {
 }
 
 func pfadd(c *Ctx) {
-	var space hllSpace
 	key := c.Args[1]
-	h, err := editHLL(c, key, &space)
+	h, err := editHLL(c, key)
 	if err != nil {
 		c.Fail(err)
 		return
@@ -97,7 +94,7 @@ func pfadd(c *Ctx) {
 	before := len(h)
 	changed := before == 0
 	if changed {
-		h = newHLL(space[:0])
+		h = newHLL(nil)
 	}
 	for _, element := range c.Args[2:] {
 		grown, raised, ok := h.add(element, c.Conf.HLLSparseMaxBytes)
@@ -180,16 +177,15 @@ func pfmerge(c *Ctx) {
 		c.Fail(err)
 		return
 	}
-	var space hllSpace
 	key := c.Args[1]
-	h, err := editHLL(c, key, &space)
+	h, err := editHLL(c, key)
 	if err != nil {
 		c.Fail(err)
 		return
 	}
 	before := len(h)
 	if before == 0 {
-		h = newHLL(space[:0])
+		h = newHLL(nil)
 	}
 	if dense {
 		h, _ = h.toDense() // whole, or the merge would have failed
@@ -201,9 +197,8 @@ func pfmerge(c *Ctx) {
 }
 
 func pfdebug(c *Ctx) {
-	var space hllSpace
 	key := c.Args[2]
-	h, err := editHLL(c, key, &space)
+	h, err := editHLL(c, key)
 	switch {
 	case err != nil:
 		c.Fail(err)
@@ -265,9 +260,8 @@ func pfgetreg(c *Ctx, h hll) {
 // 1.04/√m (Redis' own test allows that much).
 func pfselftest(c *Ctx) {
 	const most = 50000
-	var space hllSpace
 	var plain hllRegs
-	h := newHLL(space[:0])
+	h := newHLL(nil)
 	rnd := rand.New(rand.NewPCG(hllSeed, 1))
 	for n := 1; n <= most; n++ {
 		element := strconv.AppendUint(nil, rnd.Uint64(), 16)

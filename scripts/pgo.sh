@@ -20,13 +20,14 @@ profile=$!
 while kill -0 $profile 2>/dev/null; do
 	redis-benchmark -p "$port" -q -n 50000 -r 100000 -d 64 -t set,get >/dev/null
 	redis-benchmark -p "$port" -q -n 200000 -r 100000 -d 64 -P 16 -t set,get,incr,lpush,rpop,mset,lrange_100 >/dev/null
-	redis-benchmark -p "$port" -q -n 100000 -r 100000 -d 64 -P 16 -t hset,sadd,zadd,xadd,zpopmin,spop >/dev/null
+	redis-benchmark -p "$port" -q -n 100000 -r 100000 -d 64 -P 16 -t hset,sadd,zadd,zpopmin,spop >/dev/null
 	pipe hset hash:__rand_int__ field:05 xxxxxxxxxxxxxxxx
 	pipe hget myhash element:__rand_int__
 	pipe sismember myset element:__rand_int__
 	pipe zadd zset:__rand_int__ __rand_int__ element:__rand_int__
 	pipe xadd stream:__rand_int__ '*' field xxxxxxxxxxxxxxxx
 	pipe lpush list:__rand_int__ xxxxxxxxxxxxxxxx
+	pipe xadd mystream '*' field xxxxxxxxxxxxxxxx
 	pipe setbit bitmap:__rand_int__ 1000 1
 	pipe qpublish jobs:__rand_int__ xxxxxxxxxxxxxxxx
 	pipe qconsume jobs:__rand_int__ worker
