@@ -306,15 +306,14 @@ func (h hll) raiseAll(regs *hllRegs, limit int) hll {
 	return h
 }
 
-// decode writes the runs of a sparse HyperLogLog as PFDEBUG DECODE shows them,
-// up to a broken one.
+// decode writes the runs of a sparse HyperLogLog as PFDEBUG DECODE shows them.
+// The byte that a broken one lacks counts as 0: Redis reads the NUL behind it.
 func (h hll) decode() []byte {
 	var text []byte
-	for p := h[hllHeader:]; len(p) > 0; {
+	runs := append(h[hllHeader:len(h):len(h)], 0)
+	for p := runs; len(p) > 1; {
 		value, n, size := sparseRun(p)
 		switch {
-		case n == 0:
-			return bytes.TrimRight(text, " ")
 		case value > 0:
 			text = fmt.Appendf(text, "v:%d,%d ", value, n)
 		case size == 2:
@@ -322,7 +321,7 @@ func (h hll) decode() []byte {
 		default:
 			text = fmt.Appendf(text, "z:%d ", n)
 		}
-		p = p[size:]
+		p = p[min(size, len(p)):]
 	}
 	return bytes.TrimRight(text, " ")
 }
