@@ -273,7 +273,10 @@ func quote(s string) string {
 		case c == '\t':
 			b.WriteString(`\t`)
 		case c < ' ' || c > '~':
-			fmt.Fprintf(&b, `\x%02x`, c)
+			const hex = "0123456789abcdef"
+			b.WriteString(`\x`)
+			b.WriteByte(hex[c>>4])
+			b.WriteByte(hex[c&15])
 		default:
 			b.WriteByte(c)
 		}
