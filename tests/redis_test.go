@@ -15,9 +15,9 @@ type target struct {
 	network, addr string
 	name          string // "synap" or "redis"
 	now           func() time.Time
-	move          func(time.Duration) error // nil: the clock is the wall's
-	records       func() [][]string         // the journal's commands in order; nil: not ours
-	replay        func() error              // journal → empty server → equal digest; nil: not ours
+	move          func(time.Duration) error  // nil: the clock is the wall's
+	records       func() ([][]string, error) // the journal's commands in order; nil: not ours
+	restart       func() error               // files → empty server → equal digest; ends this one; nil: not ours
 	stop          func()
 	inside        *inside // nil: not ours
 }

@@ -217,7 +217,10 @@ func (r *run) checkLog(steps []*step) error {
 	if r.srv.records == nil {
 		return nil
 	}
-	all := r.srv.records()
+	all, err := r.srv.records()
+	if err != nil {
+		return err
+	}
 	fresh := all[r.logged:]
 	r.logged = len(all)
 	var want [][]string

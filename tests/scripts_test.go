@@ -81,9 +81,9 @@ func runSection(t *testing.T, s *script, sec *section, v variant) {
 	r := newRun(t, s, sec, srv, v.proto)
 	r.judge = r.compare
 	r.steps()
-	if srv.replay != nil && !t.Failed() {
-		if err := srv.replay(); err != nil {
-			t.Errorf("%s (%d, %s): replay: %v", sec.title, v.proto, v.door, err)
+	if srv.restart != nil && !t.Failed() {
+		if err := srv.restart(); err != nil {
+			t.Errorf("%s (%d, %s): %v", sec.title, v.proto, v.door, err)
 		}
 	}
 }

@@ -13,7 +13,6 @@ import (
 
 	"synap/command"
 	"synap/config"
-	"synap/journal"
 	"synap/server"
 	"synap/store"
 )
@@ -36,29 +35,18 @@ func newStandingClock() *standingClock {
 
 func (c *standingClock) now() time.Time { return time.Unix(0, c.nanos.Load()) }
 
-// startSynap starts our server in process, on a clock that stands still.
-func startSynap(t testing.TB, door string, options [][2]string) *target {
-	clock := newStandingClock()
-	log := journal.NewMemory(64 << 20)
-	s := startInProcess(t, door, options, clock.now, log)
-	s.now = clock.now
-	s.move = func(d time.Duration) error { clock.nanos.Add(int64(d)); return nil }
-	s.records = func() [][]string { return effects(log) }
-	s.replay = func() error { return replay(t, s, clock, log) }
-	return s
-}
-
 // startSynapRealTime starts our server in process, on the wall's clock.
 func startSynapRealTime(t testing.TB, door string, options [][2]string) *target {
-	return startInProcess(t, door, options, nil, nil)
+	return startInProcess(t, door, append([][2]string{{"dir", t.TempDir()}, {"appendonly", "no"}, {"save", ""}}, options...), nil)
 }
 
-func startInProcess(t testing.TB, door string, options [][2]string, clock func() time.Time, log journal.Log) *target {
+// startInProcess starts our server on a clock; nil: the wall's.
+func startInProcess(t testing.TB, door string, options [][2]string, clock func() time.Time) *target {
 	t.Helper()
 	if door == "" {
 		door = "auto"
 	}
-	args := []string{"--port", fmt.Sprint(freePort(t)), "--network-door", door, "--enable-debug-command", "yes", "--http-port", "0", "--dir", t.TempDir()}
+	args := []string{"--port", fmt.Sprint(freePort(t)), "--network-door", door, "--enable-debug-command", "yes", "--http-port", "0"}
 	for _, o := range options {
 		args = append(args, "--"+o[0], o[1])
 	}
@@ -66,7 +54,7 @@ func startInProcess(t testing.TB, door string, options [][2]string, clock func()
 	if err != nil {
 		t.Fatal(err)
 	}
-	srv, err := server.New(server.Options{Config: cfg, Clock: clock, Journal: log, Version: "test"})
+	srv, err := server.New(server.Options{Config: cfg, Clock: clock, Version: "test"})
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -87,70 +75,9 @@ func startInProcess(t testing.TB, door string, options [][2]string, clock func()
 	}
 }
 
-// effects returns the journal's commands without the words that only frame them.
-func effects(log *journal.Memory) [][]string {
-	var all [][]string
-	for _, record := range log.Records() {
-		args := toStrings(record)
-		switch args[0] {
-		case "SELECT", "MULTI", "EXEC":
-			continue
-		}
-		all = append(all, args)
-	}
-	return all
-}
-
-func toStrings(record [][]byte) []string {
-	args := make([]string, len(record))
-	for i, a := range record {
-		args[i] = string(a)
-	}
-	return args
-}
-
-// replay runs the journal in an empty server and compares the digests of both.
-// Its clock stands at the beginning: what a record says of the past must not
-// delete keys that a later record saves.
-func replay(t testing.TB, from *target, clock *standingClock, log *journal.Memory) error {
-	want, err := digest(from)
-	if err != nil {
-		return err
-	}
-	records := log.Records()
-	past := newStandingClock()
-	to := startInProcess(t, "loop", nil, past.now, nil)
-	to.now = past.now
-	defer to.stop()
-	c, err := dial(to.network, to.addr, 2)
-	if err != nil {
-		return err
-	}
-	defer c.close()
-	for i, record := range records {
-		args := toStrings(record)
-		v, err := c.do(args...)
-		if err != nil || v.isError() {
-			return fmt.Errorf("record %d %q: %v %s", i, args, err, v.render())
-		}
-	}
-	past.nanos.Store(clock.nanos.Load())
-	got, err := digest(to)
-	if err == nil && got != want {
-		ours, theirs := readState(t, to), readState(t, from)
-		for _, k := range sortedKeys(ours, theirs) {
-			if ours[k] != theirs[k] {
-				return fmt.Errorf("%s\n  is       %s\n  replayed %s\n  journal  %q", k, theirs[k].render(), ours[k].render(), effects(log))
-			}
-		}
-		err = fmt.Errorf("the digests differ after replay of %q", effects(log))
-	}
-	return err
-}
-
 // digest is one number for all that a server holds, with exact expiries and
 // what else DEBUG DIGEST leaves out.
-func digest(s *target) (string, error) {
+func digest(s *target) string {
 	data := s.inside.server.Store()
 	var tx store.Tx
 	data.Begin(&tx, 0, s.now().UnixMilli())
@@ -163,7 +90,7 @@ func digest(s *target) (string, error) {
 		sum := tx.Digest()
 		all = append(all, sum[:]...)
 	}
-	return fmt.Sprintf("%x", all), nil
+	return fmt.Sprintf("%x", all)
 }
 
 // differentialSubjects are all executable rows with their grammar.
