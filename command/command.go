@@ -50,6 +50,7 @@ const (
 	Subscribed  // ours: allowed in RESP2 subscribe mode
 	OwnGrouping // ours: not part of Redis
 	RunsInMulti // ours: runs at once inside MULTI instead of being queued
+	FreshTime   // ours: a time it promises counts from when it runs, not from when its batch began
 )
 
 // KeyFlags say what is done with a key (COMMAND INFO's key specs).
@@ -178,6 +179,7 @@ type Block struct {
 
 	Gone  bool          // it also runs again when a key goes, or becomes another kind
 	Again time.Duration // … and after this time; 0: no
+	Disk  bool          // it waits for the log's sync, with no key
 }
 
 // Block parks the client after the handler returns; the handler writes nothing.

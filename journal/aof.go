@@ -145,6 +145,9 @@ func (a *AOF) Durable() uint64 {
 	return a.written.Load()
 }
 
+// Synced returns the newest unit that is on disk, with all before it.
+func (a *AOF) Synced() uint64 { return a.synced.Load() }
+
 // Lost tells whether a unit may have been in a failed write: the outcome is
 // unknown, so nobody may be told that it succeeded.
 func (a *AOF) Lost(seq uint64) bool { return seq <= a.lost.Load() && seq > a.kept.Load() }

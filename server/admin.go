@@ -28,8 +28,8 @@ func adminRows() []Row {
 	perShard := []string{"request_policy:all_shards", "response_policy:agg_min"}
 	wait := row("wait", "numreplicas timeout", "generic", "3.0.0", "Waits until replicas have the connection's writes.", 3, command.Blocking, nil)
 	wait.Run, wait.Tips, wait.Categories = waitReplicas, perShard, []string{"connection", "-keyspace"}
-	waitAOF := row("waitaof", "numlocal numreplicas timeout", "generic", "7.2.0", "Waits until the connection's writes are on disk.", 4, command.Blocking, nil)
-	waitAOF.Run, waitAOF.Tips, waitAOF.Categories = waitDisk, perShard, wait.Categories
+	waitDisk := row("waitaof", "numlocal numreplicas timeout", "generic", "7.2.0", "Waits until the connection's writes are on disk.", 4, command.Blocking, waitAOF)
+	waitDisk.Tips, waitDisk.Categories = perShard, wait.Categories
 	const replication = command.NoAsyncLoad | command.Admin | command.NoScript | command.Stale
 	slaveOf := row("slaveof", "<host port | <NO ONE>>", "server", "1.0.0", "Makes the server a replica of another, or a master.", 3, replication, replicaOf)
 	slaveOf.Deprecated = "5.0.0|`REPLICAOF`"
@@ -38,7 +38,7 @@ func adminRows() []Row {
 		anytime|command.Admin|command.NoScript|command.NoMulti|command.AllowBusy, shutdownNow)
 	shutdown.Complexity = "O(N) where N is the number of clients whose replies are still on their way."
 	return []Row{
-		now, role, wait, waitAOF, lolwut, shutdown, slaveOf,
+		now, role, wait, waitDisk, lolwut, shutdown, slaveOf,
 		row("replicaof", "<host port | <NO ONE>>", "server", "5.0.0", "Makes the server a replica of another, or a master.", 3, replication, replicaOf),
 		monitorRow(), memoryContainer(), debugRow(), moduleContainer(), clusterContainer(),
 		clusterRow("readonly", "3.0.0", anytime|command.Fast), clusterRow("readwrite", "3.0.0", anytime|command.Fast),
@@ -81,33 +81,6 @@ func waitReplicas(c *command.Ctx) {
 	}
 	none := func(r *resp.Reply) { r.Int(0) }
 	if wanted <= 0 {
-		none(c.Reply)
-		return
-	}
-	c.Block(command.Block{Keys: [][]byte{}, Timeout: timeout, TimeOut: none})
-}
-
-// waitDisk is WAITAOF of a server whose appendonly is off.
-func waitDisk(c *command.Ctx) {
-	a := resp.NewArgs(c.Args[1:])
-	local := a.Int()
-	if local < 0 || local > 1 {
-		a.Fail(resp.ErrZeroOrOne)
-	}
-	replicas := a.Int()
-	if replicas < 0 {
-		a.Fail(resp.ErrNotPositive)
-	}
-	timeout := parseMillis(&a)
-	if local == 1 {
-		a.Fail(resp.ErrWaitAOFOff)
-	}
-	if err := a.Err(); err != nil {
-		c.Fail(err)
-		return
-	}
-	none := func(r *resp.Reply) { r.Array(2); r.Int(0); r.Int(0) }
-	if replicas == 0 {
 		none(c.Reply)
 		return
 	}

@@ -127,7 +127,7 @@ func (x *Session) execute(w *worker, cmd *command.Command, args [][]byte) resp.N
 		x.bucket.ChargeElements(w.last, x.out.Elements()-elements)
 	}
 	if w.seq != 0 {
-		x.gate, w.seq = w.seq, 0
+		x.gate, x.wrote, w.seq = w.seq, w.seq, 0
 	}
 	if x.parked != nil {
 		return resp.Parked
@@ -204,6 +204,9 @@ func (s *Server) call(w *worker, ctx *command.Ctx, x *Session, cmd *command.Comm
 	}
 	w.tx.Still = x != nil && x.still(cmd)
 	w.tx.Misses = s.events.Load()&uint32(missEvents) != 0
+	if cmd.Flags&command.FreshTime != 0 { // its batch may be old, and it may have waited for the locks
+		w.tx.Now = max(w.tx.Now, (w.watch.Now()+w.wall)/int64(time.Millisecond))
+	}
 	db := w.tx.DB()
 	if h := s.handlers[cmd.ID]; h != nil {
 		w.tally.Flush() // INFO tells what went before it

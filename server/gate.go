@@ -54,6 +54,9 @@ func (g *gateState) remove(x *Session) {
 // openGates lets every held session look again; those that still depend on
 // later records come back. The log calls it when Durable has risen.
 func (s *Server) openGates() {
+	if s.persist.aof != nil {
+		s.logSynced()
+	}
 	s.gate.mu.Lock()
 	held := s.gate.held
 	s.gate.held = nil

@@ -88,6 +88,7 @@ type blocked struct {
 	deadline int64
 	since    int64
 	bytes    int64        // of args and keys, estimated
+	disk     bool         // it waits for the log's sync
 	gone     bool         // the command runs again when a key goes, too
 	again    atomic.Int64 // … and at this time (Monotonic), which is looked at when its timer fires; 0: no
 	missed   atomic.Bool  // somebody found it claimed and went on; see claim
@@ -142,7 +143,7 @@ func (x *Session) block(w *worker, cmd *command.Command, args [][]byte, ask *com
 	}
 	b := &blocked{
 		session: x, cmd: cmd, args: copyArgs(args), keys: copyArgs(ask.Keys), db: x.db,
-		proto: x.out.Proto(), kind: ask.Kind, timeOut: ask.TimeOut, gone: ask.Gone, since: w.last,
+		proto: x.out.Proto(), kind: ask.Kind, timeOut: ask.TimeOut, gone: ask.Gone, disk: ask.Disk, since: w.last,
 	}
 	if ask.Again > 0 {
 		b.again.Store(w.last + int64(ask.Again))
@@ -162,6 +163,9 @@ func (x *Session) block(w *worker, cmd *command.Command, args [][]byte, ask *com
 	w.tx.Unlock()
 	w.last = w.watch.Now()
 	x.parkBlocked(b)
+	if b.disk {
+		x.awaitDisk()
+	}
 	return resp.Parked
 }
 
@@ -252,6 +256,9 @@ func (x *Session) gaveUp(b *blocked, answer func(*resp.Reply)) resp.Next {
 func (x *Session) unregister(b *blocked) {
 	x.blocked.Store(nil)
 	x.srv.counters.blocked.Add(-1)
+	if b.disk {
+		x.srv.disk.remove(x)
+	}
 	w := x.srv.spare.Get().(*worker)
 	defer x.srv.spare.Put(w)
 	x.srv.store.Begin(&w.tx, b.db, w.now()/int64(time.Millisecond))
@@ -371,6 +378,7 @@ func (s *Server) serve(w *worker, b *blocked) bool {
 	seq := w.seq
 	x.conn.Post(func() {
 		x.gate = max(x.gate, seq)
+		x.wrote = max(x.wrote, seq)
 		x.goOn(x.blockEnded(b, func(r *resp.Reply) { r.Raw(reply.Bytes()) }))
 	})
 	return true

@@ -87,6 +87,7 @@ type Server struct {
 	sessions    registry
 	pause       pauseState
 	gate        gateState
+	disk        diskWait
 	persist     persistence
 	evicting    sync.Mutex   // held by whoever closes clients over maxmemory-clients
 	gcPercent   atomic.Int32 // in force, see tuneCollector

@@ -57,6 +57,7 @@ type Session struct {
 
 	blocked      atomic.Pointer[blocked]
 	gate         uint64                     // sequence of the newest log unit that the output depends on
+	wrote        uint64                     // … that the session wrote
 	subscription atomic.Pointer[subscriber] // sub, for other goroutines, who may also make it
 	tracker      atomic.Pointer[tracker]    // set by the session's loop; nil until CLIENT TRACKING
 	pub          published
