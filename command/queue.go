@@ -36,7 +36,7 @@ func queueMessageRows() []Row {
 			Name: "qconsume", Usage: "queue consumer [COUNT count:integer] [BLOCK milliseconds:integer] [DEADLINE milliseconds:integer] [AUTORELEASE]", Arity: -3,
 			Summary: "Takes messages from a queue under receipts, and waits for one if there is none and BLOCK is given.",
 			Group:   "queue", Since: "1.0.0", Complexity: "O(N log M) where N is the number of messages returned and M that of messages held",
-			Flags: Write | Blocking | OwnGrouping, Keys: oneKey(RW | Access | Update), Run: qconsume,
+			Flags: Write | Blocking | OwnGrouping | FreshTime, Keys: oneKey(RW | Access | Update), Run: qconsume,
 		},
 		{
 			Name: "qack", Usage: "queue receipt [receipt ...]", Arity: -3,
@@ -48,13 +48,13 @@ func queueMessageRows() []Row {
 			Name: "qnack", Usage: "queue receipt [DELAY milliseconds:integer | DEAD]", Arity: -3,
 			Summary: "Gives a message back to its queue, after a delay, or to the dead letters.",
 			Group:   "queue", Since: "1.0.0", Complexity: "O(log N) where N is the number of messages held",
-			Flags: Write | Fast | OwnGrouping, Keys: oneKey(RW | Update), Run: qnack,
+			Flags: Write | Fast | OwnGrouping | FreshTime, Keys: oneKey(RW | Update), Run: qnack,
 		},
 		{
 			Name: "qextend", Usage: "queue receipt milliseconds:integer", Arity: 4,
 			Summary: "Moves the deadline of a message that is held to a time from now.",
 			Group:   "queue", Since: "1.0.0", Complexity: "O(log N) where N is the number of messages held",
-			Flags: Write | Fast | OwnGrouping, Keys: oneKey(RW | Update), Run: qextend,
+			Flags: Write | Fast | OwnGrouping | FreshTime, Keys: oneKey(RW | Update), Run: qextend,
 		},
 		{
 			Name: "qpeek", Usage: "queue [COUNT count:integer] [READY | UNACKED | DELAYED | DEAD]", Arity: -2,
