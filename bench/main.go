@@ -142,6 +142,7 @@ func otherRows(full bool) []otherRow {
 		{"memory a key", keyMemory}, {"memory an idle connection", idleConnections}, {"marking", marking}, {"scrape", scraping},
 	}
 	rows = append(rows, collectionMemory(full)...)
+	rows = append(rows, queueRows(full)...)
 	if full {
 		rows = append(rows, otherRow{"PUBLISH", publishing}, otherRow{"p99.9", tailLatency})
 	}
