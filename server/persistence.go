@@ -24,6 +24,7 @@ type persistence struct {
 
 	logging sync.Mutex // held while the log is switched or rewritten
 	saving  sync.Mutex // held while a snapshot is written
+	cutting sync.Mutex // held while data is written as of a cut; the last of the three
 
 	loading     atomic.Bool
 	loadStarted atomic.Int64 // unix seconds
@@ -189,6 +190,7 @@ func (s *Server) switchLog(on bool) {
 	s.store.SetLogged(false)
 	p.on.Store(false)
 	tx.Unlock()
+	s.logSwitchedOff()
 	if err := p.aof.Close(); err != nil {
 		s.log.Error("the log was not closed well", "error", err)
 	}
@@ -205,34 +207,16 @@ func (s *Server) lockAll() *store.Tx {
 	return tx
 }
 
-// image is a data set as an RDB file, in memory.
-type image [][]byte
-
-func (m image) writeTo(w io.Writer) error {
-	for _, piece := range m {
-		if _, err := w.Write(piece); err != nil {
-			return err
-		}
-	}
-	return nil
-}
-
-// snapshot takes an image of the data that tx holds still.
-func (s *Server) snapshot(tx *store.Tx, base bool) (image, error) {
-	var m image
+// snapshotOptions says how snapshots are written; base: as the log's base.
+func (s *Server) snapshotOptions(base bool) store.SnapshotOptions {
 	isBase := "0"
 	if base {
 		isBase = "1"
 	}
-	aux := []string{
+	return store.SnapshotOptions{Aux: []string{
 		"redis-ver", RedisVersion, "redis-bits", "64", "ctime", fmt.Sprint(s.now().Unix()),
 		"used-mem", fmt.Sprint(s.usedMemory()), "aof-base", isBase, "synap-ver", s.opts.Version,
-	}
-	err := tx.Snapshot(aux, func(piece []byte) error {
-		m = append(m, piece)
-		return nil
-	})
-	return m, err
+	}}
 }
 
 // rewriteLog makes a new base of all data and logs what comes after it, whether
@@ -256,19 +240,19 @@ func (s *Server) rewriteLocked() error {
 		return err
 	}
 	first := !p.on.Load()
+	p.cutting.Lock()
+	defer p.cutting.Unlock()
 	tx := s.lockAll()
 	rewrite.Cut()
 	s.store.SetLogged(true)
 	p.on.Store(true)
-	m, err := s.snapshot(tx, true)
+	snapshot := tx.Cut(s.snapshotOptions(true))
 	tx.Unlock()
-	if err != nil {
-		return err
-	}
+	defer snapshot.Close()
 	if first {
 		p.aof.Start()
 	}
-	if err := rewrite.Commit(m.writeTo); err != nil {
+	if err := rewrite.Commit(snapshot.WriteTo); err != nil {
 		return err
 	}
 	p.failed.Store(false)
@@ -308,20 +292,20 @@ func (s *Server) saveNow(tx *store.Tx) error {
 	p := &s.persist
 	p.saving.Lock()
 	defer p.saving.Unlock()
-	c := s.Config()
-	own := tx == nil
-	if own {
-		tx = s.lockAll()
-	}
+	c, o := s.Config(), s.snapshotOptions(false)
+	write := func(w io.Writer) error { return tx.WriteSnapshot(o, w) }
 	dirty := s.counters.dirty.Load()
-	m, err := s.snapshot(tx, false)
-	if own {
+	if tx == nil {
+		p.cutting.Lock()
+		defer p.cutting.Unlock()
+		tx := s.lockAll()
+		dirty = s.counters.dirty.Load()
+		snapshot := tx.Cut(o)
 		tx.Unlock()
+		defer snapshot.Close()
+		write = snapshot.WriteTo
 	}
-	if err == nil {
-		err = journal.WriteFile(journal.Dir(c.Dir), c.DBFileName, m.writeTo)
-	}
-	if err != nil {
+	if err := journal.WriteFile(journal.Dir(c.Dir), c.DBFileName, write); err != nil {
 		s.log.Error("no snapshot was written", "file", c.DBFileName, "error", err)
 		return err
 	}

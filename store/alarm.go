@@ -122,6 +122,7 @@ func (c *contents) ring(tx *Tx, budget int) int {
 	for budget > 0 && len(c.alarms.heap) > 0 && c.alarms.heap[0].when <= tx.Now {
 		a := c.alarms.heap[0]
 		s := c.slotOfRecord(a.hash, a.record)
+		c.preserve(s)
 		key = append(key[:0], c.key(s.entry)...)
 		o := c.records.at(a.record).object.(timed)
 		budget -= max(1, o.fire(tx, key, budget))

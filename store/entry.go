@@ -157,6 +157,7 @@ type record struct {
 	bytes  int64  // as last taken into the accounts
 	heap   int64  // the part of bytes on the Go heap
 	alarm  uint32 // place in the heap of timed values + 1; 0 = not there
+	owed   uint32 // number of the snapshot that is yet to write the value, see cut
 }
 
 const recordBytes = int64(unsafe.Sizeof(record{}))

@@ -36,6 +36,7 @@ func ParsePolicy(name string) (Policy, bool) {
 func (p Policy) String() string { return policyNames[p] }
 
 func (p Policy) lfu() bool      { return p == AllKeysLFU || p == VolatileLFU }
+func (p Policy) lru() bool      { return p == AllKeysLRU || p == VolatileLRU }
 func (p Policy) volatile() bool { return p >= VolatileLRU }
 func (p Policy) random() bool   { return p == AllKeysRandom || p == VolatileRandom }
 

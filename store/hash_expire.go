@@ -287,6 +287,7 @@ const lazyFields = 200
 // all of a packed one, and the key with its last field. It returns how many,
 // and where the hash is then; false if it is gone.
 func (tx *Tx) expireFields(s slot, most int) (slot, int, bool) {
+	s.c.preserve(s)
 	h := Hash{tx: tx, key: bytes.Clone(s.c.key(s.entry))}
 	h.open(s)
 	var fields [][]byte

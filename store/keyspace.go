@@ -121,6 +121,7 @@ func (tx *Tx) kindIn(db int, key []byte) Kind {
 // transfer stores the value of s under dst, with its access clock, and removes
 // it from src.
 func (tx *Tx) transfer(s slot, src []byte, db int, dst []byte, from, to string) {
+	s.c.preserve(s)
 	v, at, clock := tx.taken(s), s.expiry(), s.clock()
 	if v.object == nil {
 		v.bytes = slices.Clone(v.bytes) // dst may get the slot
@@ -351,7 +352,9 @@ func (tx *Tx) flush(db int, bury func(*contents)) int {
 		for i := range shards {
 			if c := shards[i].data; c != nil {
 				n += c.dict.count
-				bury(c)
+				if !c.cut.handOver() {
+					bury(c)
+				}
 				shards[i].data = nil
 				shards[i].vacate()
 			}
@@ -373,9 +376,10 @@ func (tx *Tx) SwapDB(a, b int) {
 		for _, sh := range [2]*shard{&x[i], &y[i]} {
 			if sh.data == nil {
 				sh.vacate()
-			} else {
-				sh.data.dirty = true
+				continue
 			}
+			sh.data.dirty = true
+			sh.data.cut.moveTo(sh)
 		}
 	}
 	tx.touchLive(a)

@@ -111,6 +111,7 @@ func (tx *Tx) Queue(key []byte, a Access) (*Queue, error) {
 	if !ok {
 		return nil, ErrWrongType
 	}
+	at.c.preserve(at) // the caller may change it, however it asked
 	if due := q.Due(); a != Peek && due != 0 && due <= tx.Now {
 		event := tx.Event
 		q.fire(tx, key, fireAtOnce)

@@ -70,25 +70,30 @@ func (tx *Tx) Dump(key, dst []byte) ([]byte, bool) {
 		return dst, false
 	}
 	w := rdbWriter{tx: tx, out: dst}
-	start := len(dst)
+	w.payload(w.typeOf(s), s)
+	return w.out, true
+}
+
+// payload appends what DUMP replies.
+func (w *rdbWriter) payload(kind byte, s slot) {
+	start := len(w.out)
 	version := uint16(rdbVersionWritten)
-	kind := w.typeOf(s)
 	if kind == rdbHashMetadata || kind == rdbHashListpackEx {
 		version = rdbVersionWrittenEx
 	}
 	w.byte(kind)
 	w.value(kind, s)
 	w.out = binary.LittleEndian.AppendUint16(w.out, version)
-	sum := crc64Jones(0, w.out[start:])
-	return binary.LittleEndian.AppendUint64(w.out, sum), true
+	w.out = binary.LittleEndian.AppendUint64(w.out, crc64Jones(0, w.out[start:]))
 }
 
 // rdbWriter appends values to out.
 type rdbWriter struct {
-	tx   *Tx
-	out  []byte
-	lzf  lzf
-	node []byte // a listpack while it is put together
+	tx    *Tx
+	out   []byte
+	plain bool // nothing is compressed
+	lzf   lzf
+	node  []byte // a listpack while it is put together
 }
 
 // typeOf returns the type as which a value is written.
@@ -172,7 +177,7 @@ func (w *rdbWriter) text(b []byte) {
 		w.int(int32(n))
 		return
 	}
-	if len(b) >= lzfMin && w.compressed(b) {
+	if len(b) >= lzfMin && !w.plain && w.compressed(b) {
 		return
 	}
 	w.length(uint64(len(b)))
@@ -240,15 +245,15 @@ func (w *rdbWriter) list(s slot) {
 	l.open(s)
 	w.length(uint64(l.parts()))
 	for i := range l.parts() {
-		b, n := l.part(i)
-		if len(b) > listpackMax-listpackHead-1 { // one element alone can be as long
+		r := l.part(i)
+		if len(r.b) > listpackMax-listpackHead-1 { // one element alone can be as long
 			w.length(rdbNodePlain)
-			w.text(unpack(b, &w.tx.number))
+			w.text(r.value(0, &w.tx.number))
 			continue
 		}
 		w.length(rdbNodePacked)
 		w.beginListpack()
-		w.node = append(w.node, b...)
-		w.endListpack(n)
+		w.node = r.appendPacked(w.node)
+		w.endListpack(r.n)
 	}
 }

@@ -74,6 +74,7 @@ type contents struct {
 	onHeap  int64               // … those on the Go heap
 	kinds   [kindMask + 1]int64 // bytes by kind: slots and objects
 	dirty   bool                // changed since publish
+	cut     *cut                // of the snapshot that is being written; nil: none
 }
 
 func newContents(seed maphash.Seed) *contents {
@@ -182,6 +183,7 @@ type value struct {
 
 // add stores an absent key. at is its expiry, 0 for none.
 func (c *contents) add(h uint64, key []byte, v value, at int64, clock uint32) {
+	c.preserve(slot{c: c, h: h})
 	r := c.place(key, v, at != 0, clock)
 	if at != 0 {
 		c.heap.push(c, at, r)
@@ -302,6 +304,7 @@ func (c *contents) free(r ref, e entry) {
 
 // replace puts v in the place of s's value; the expiry stays.
 func (c *contents) replace(s *slot, key []byte, v value, clock uint32) {
+	c.preserve(*s)
 	c.dismiss(s.entry)
 	c.exchange(s, key, v, clock)
 	if v.kind == KindHash {
@@ -420,6 +423,7 @@ func (c *contents) reshape(s *slot, expires bool) {
 
 // delete removes the entry.
 func (c *contents) delete(s slot) {
+	c.preserve(s)
 	c.dirty = true
 	r := s.ref()
 	c.dismiss(s.entry)

@@ -55,6 +55,7 @@ type Store struct {
 	pools     pools
 	pool      evictionPool
 	graveyard graveyard
+	cuts      uint32     // numbers snapshots; changes under all locks
 	compactMu sync.Mutex // guards compactAt
 	compactAt int        // shard where the next step looks first
 }

@@ -49,6 +49,7 @@ func (tx *Tx) Stream(key []byte, a Access) (*Stream, error) {
 	if !ok {
 		return nil, ErrWrongType
 	}
+	at.c.preserve(at) // the caller may change it, however it asked
 	return s, nil
 }
 

@@ -275,6 +275,9 @@ func (tx *Tx) find(key []byte, a Access) (slot, bool) {
 		if ok && s.kind() == KindHash && s.c.fieldsDue(s.entry, tx.Now) {
 			s, _, ok = tx.expireFields(s, lazyFields)
 		}
+		if ok && a == Write {
+			s.c.preserve(s)
+		}
 	}
 	switch {
 	case a == Peek:
