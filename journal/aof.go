@@ -47,12 +47,14 @@ type AOF struct {
 	db      int
 	discard bool   // broken: nothing that is appended is worth keeping
 	parts   []part // finished batches of files that a Cut has ended
-	fails   int    // counts failures, so that a rewrite notices one
+	fails   int    // counts failures, so that a rewrite notices one; changes under mu
 
 	io       sync.Mutex // held while bytes are written; taken before mu
 	file     *increment // being written; nil: none yet
 	retired  []File     // to be closed by whoever syncs
 	manifest Manifest
+	named    int        // how many of its increments a manifest on disk may name
+	bases    int        // number of the newest base that was tried
 	syncing  sync.Mutex // held over a sync; taken before io
 
 	wake chan struct{}
@@ -194,6 +196,9 @@ func (a *AOF) write() {
 	a.parts, a.pending, a.spare = nil, a.spare, nil
 	a.mu.Unlock()
 	err := a.writeParts(parts, last, seq)
+	if err != nil {
+		a.breakOff(err) // before anybody writes behind the gap
+	}
 	a.mu.Lock()
 	if cap(last) <= keptBatch {
 		a.spare = last[:0]
@@ -201,7 +206,7 @@ func (a *AOF) write() {
 	a.mu.Unlock()
 	a.io.Unlock()
 	if err != nil {
-		a.fail(err)
+		a.tell(err)
 		return
 	}
 	if a.broken.Load() == nil {
@@ -276,21 +281,23 @@ func (a *AOF) sync() {
 		a.syncs.Add(1)
 	}
 	if err != nil {
-		a.fail(err)
+		a.breakOff(err)
+		a.tell(err)
 		return
 	}
 	a.io.Lock()
 	f.synced = size
+	a.synced.Store(max(seq, a.synced.Load()))
 	a.io.Unlock()
-	a.synced.Store(seq)
 	a.notify()
 }
 
-// fail ends the log's promise: what was appended is lost, and so is what comes
-// until a rewrite has made a new beginning.
-func (a *AOF) fail(err error) {
+// breakOff ends the log's promise: what was appended is lost, and so is what
+// comes until a rewrite has made a new beginning. Whoever calls it tells.
+func (a *AOF) breakOff(err error) {
 	a.mu.Lock()
-	if a.fails == 0 {
+	defer a.mu.Unlock()
+	if a.broken.Load() == nil {
 		a.kept.Store(a.Durable())
 	}
 	a.fails++
@@ -298,7 +305,10 @@ func (a *AOF) fail(err error) {
 	a.pending, a.parts = a.pending[:0], nil
 	a.lost.Store(a.appended.Load())
 	a.broken.Store(&err)
-	a.mu.Unlock()
+}
+
+// tell needs no lock.
+func (a *AOF) tell(err error) {
 	a.failed(err)
 	a.notify()
 }
@@ -359,28 +369,44 @@ func (a *AOF) Close() error {
 // last file is not ours.
 func (a *AOF) Resume(l *Loaded) error {
 	a.manifest = l.manifest
+	a.bases = l.manifest.baseSeq
 	a.adopt(l.seq)
 	all, base := a.manifest.sizes(a.disk, a.files)
 	a.size.Store(all)
 	a.baseSize.Store(base)
+	if err := a.settle(); err != nil {
+		return err
+	}
 	if l.key == nil {
 		next, err := a.newIncrement()
 		if err != nil {
 			return err
 		}
 		a.file = next
-		return a.manifest.write(a.disk, a.files.manifest())
+		return a.writeManifest(&a.manifest)
 	}
+	a.named = len(a.manifest.Increments)
 	f, err := a.disk.Append(l.last)
 	if err != nil {
 		return err
 	}
-	// What was read may stand in the page cache alone.
-	if err := f.Sync(); err != nil {
-		return errors.Join(err, f.Close())
-	}
 	a.file = &increment{f: f, name: l.last, key: l.key, size: l.size, synced: l.size}
 	return nil
+}
+
+// settle syncs what was loaded: it may stand in the page cache alone, left there
+// by a process that was killed.
+func (a *AOF) settle() error {
+	for _, name := range a.manifest.Increments {
+		f, err := a.disk.Append(a.files.path(name))
+		if err == nil {
+			err = errors.Join(f.Sync(), f.Close())
+		}
+		if err != nil {
+			return err
+		}
+	}
+	return a.disk.SyncDir(a.files.Dir)
 }
 
 func (a *AOF) adopt(seq uint64) {
@@ -407,12 +433,18 @@ func (a *AOF) newIncrement() (*increment, error) {
 		err = f.Sync()
 	}
 	if err = errors.Join(err, a.disk.SyncDir(a.files.Dir)); err != nil {
-		return nil, errors.Join(err, f.Close())
+		return nil, errors.Join(err, f.Close(), a.disk.Remove(path))
 	}
 	a.manifest.incrementNo++
 	a.manifest.Increments = append(a.manifest.Increments, name)
 	n := int64(len(head))
 	return &increment{f: f, name: path, key: key, size: n, synced: n}, nil
+}
+
+// writeManifest needs io.
+func (a *AOF) writeManifest(m *Manifest) error {
+	a.named = len(m.Increments) // even if it fails: it may be on disk
+	return m.write(a.disk, a.files.manifest())
 }
 
 // sizes returns the bytes of all files, and of the base alone.

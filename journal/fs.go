@@ -124,10 +124,12 @@ func parent(name string) string {
 	return "."
 }
 
+const temporarySuffix = ".tmp"
+
 // WriteFile writes a file so that after a crash either all of it has the name,
 // or what had the name before: into a temporary file that is synced and renamed.
 func WriteFile(d Disk, name string, write func(io.Writer) error) error {
-	temporary := name + ".tmp"
+	temporary := name + temporarySuffix
 	f, err := d.Create(temporary)
 	if err != nil {
 		return err

@@ -36,6 +36,10 @@ func (e *DamageError) Error() string {
 
 func (e *DamageError) Unwrap() error { return e.Err }
 
+// ErrUnfinished is wrapped by a DamageError of an interrupted last write, which
+// may be cut off.
+var ErrUnfinished = errors.New("the last write was interrupted, and aof-load-truncated is no")
+
 // Loaded is what a log was found to be.
 type Loaded struct {
 	manifest Manifest
@@ -67,7 +71,7 @@ func (f Files) read(d Disk) (m Manifest, found bool, err error) {
 	if m, err = parseManifest(text); err != nil {
 		err = fmt.Errorf("%s is damaged: %w", f.manifest(), err)
 	}
-	return m, true, err
+	return m, m.begun == "", err
 }
 
 // strays refuses a directory that holds the files of a log without its
@@ -169,12 +173,17 @@ func (l *loader) increment(name string, last bool) error {
 	if bytes.HasPrefix(data, []byte(fileLine)) && len(data) >= fileHead {
 		key, at = bytes.Clone(data[len(fileLine):fileHead-2]), fileHead
 	}
-	at, err = l.commands(data, at, key)
+	return l.tail(name, data, at, key, last)
+}
+
+// tail reads the commands of a file from at to its end.
+func (l *loader) tail(name string, data []byte, at int, key []byte, last bool) error {
+	at, err := l.commands(data, at, key)
 	if err != nil {
 		var failed *runError
 		torn := last && !errors.As(err, &failed)
 		if key == nil {
-			torn = torn && errors.Is(err, errShort)
+			torn = torn && errors.Is(err, errShort) && !followed(data[at:])
 		} else {
 			torn = torn && !proven(data, at, key)
 		}
@@ -185,7 +194,7 @@ func (l *loader) increment(name string, last bool) error {
 				return err
 			}
 		case torn:
-			return &DamageError{name, int64(at), fmt.Errorf("%w: the last write was interrupted, and aof-load-truncated is no", err)}
+			return &DamageError{name, int64(at), fmt.Errorf("%w: %w", err, ErrUnfinished)}
 		default:
 			return &DamageError{name, int64(at), err}
 		}
@@ -245,20 +254,34 @@ func (l *loader) step(b, key []byte) (int, error) {
 		return part.size, l.run(part.body)
 	}
 	if b[0] == '#' {
-		i := bytes.IndexByte(b[:min(len(b), lineMax)], '\n')
-		if i < 0 && len(b) < lineMax {
-			return 0, errShort
-		}
-		if i < 0 {
-			return 0, errBytes
-		}
-		return i + 1, nil
+		return comment(b, key != nil)
 	}
 	n, err := l.unit(b)
 	if err != nil {
 		return 0, err
 	}
 	return n, l.run(b[:n])
+}
+
+// timeLine begins the only lines that a Redis itself puts between commands.
+const timeLine = "#TS:"
+
+// comment returns the length of the line at the front of b. In a file of ours it
+// must be one that a Redis wrote: else a batch whose first bytes were lost could
+// be taken for a line and commands.
+func comment(b []byte, own bool) (int, error) {
+	i := bytes.IndexByte(b[:min(len(b), lineMax)], '\n')
+	switch {
+	case own && !bytes.HasPrefix(b, []byte(timeLine)[:min(len(b), len(timeLine))]):
+		return 0, errBytes
+	case i < 0 && len(b) < lineMax:
+		return 0, errShort
+	case i < 0:
+		return 0, errBytes
+	case own && len(bytes.Trim(b[len(timeLine):i], "0123456789\r")) > 0:
+		return 0, errBytes
+	}
+	return i + 1, nil
 }
 
 // unit returns the length of the command or the transaction at the front of b.

@@ -22,13 +22,17 @@ type Manifest struct {
 	Base        string
 	Increments  []string
 	baseSeq     int
-	incrementNo int // of the newest increment
+	incrementNo int    // of the newest increment
+	begun       string // of a log that is about to be begun: its first file
 }
 
 const manifestLineMax = 1024 // Redis' limit
 
 func (m *Manifest) format() []byte {
 	var b bytes.Buffer
+	if m.begun != "" {
+		fmt.Fprintf(&b, "file %s seq 1 type h\n", quoteName(m.begun))
+	}
 	if m.Base != "" {
 		fmt.Fprintf(&b, "file %s seq %d type b\n", quoteName(m.Base), m.baseSeq)
 	}
@@ -46,7 +50,8 @@ func quoteName(name string) string {
 	return name
 }
 
-// parseManifest reads a manifest. History files are left out.
+// parseManifest reads a manifest. It names nothing but history where a log was
+// about to be begun.
 func parseManifest(text []byte) (Manifest, error) {
 	var m Manifest
 	for n, line := range strings.Split(strings.TrimSuffix(string(text), "\n"), "\n") {
@@ -61,9 +66,13 @@ func parseManifest(text []byte) (Manifest, error) {
 			m.Base, m.baseSeq = name, seq
 		case kind == "i":
 			m.Increments, m.incrementNo = append(m.Increments, name), seq
+		case kind == "h":
+			m.begun = name
 		}
 	}
-	if m.Base == "" && len(m.Increments) == 0 {
+	if m.Base != "" || len(m.Increments) > 0 {
+		m.begun = ""
+	} else if m.begun == "" {
 		return m, fmt.Errorf("it names no file")
 	}
 	return m, nil
