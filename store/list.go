@@ -1,9 +1,6 @@
 package store
 
-import (
-	"bytes"
-	"encoding/binary"
-)
+import "encoding/binary"
 
 // packedMax is the most bytes of elements in a list that is one blob of its
 // shard's arena: above it, moving them at each push at the head would cost more
@@ -61,8 +58,7 @@ func (l *List) reopen() {
 // Len returns the number of elements, 0 if the key is absent.
 func (l *List) Len() int { return l.n }
 
-// parts and part show the elements as rows of packed elements, whatever the
-// form of the list.
+// parts and part show the elements as rows, whatever the form of the list.
 func (l *List) parts() int {
 	switch {
 	case !l.live:
@@ -73,12 +69,11 @@ func (l *List) parts() int {
 	return 1
 }
 
-func (l *List) part(i int) (b []byte, n int) {
+func (l *List) part(i int) row {
 	if l.big != nil {
-		d := l.big.nodes.at(i)
-		return d.elements(), int(d.n)
+		return l.big.nodes.at(i).row()
 	}
-	return l.tx.blob(l.at)[countBytes:], l.n
+	return row{b: l.tx.blob(l.at)[countBytes:], n: l.n}
 }
 
 // locate returns the part that element i is in, and its place there.
@@ -197,9 +192,9 @@ func fill(b []byte, end End, old int, values [][]byte) {
 func (l *List) unpackAll(end End, values [][]byte) {
 	q := newQuicklist(l.tx.store)
 	if l.live {
-		b, n := l.part(0)
-		q.adopt(0, b, uint32(n))
-		q.count = n
+		r := l.part(0)
+		q.adopt(0, shaped(r.b, r.n))
+		q.count = r.n
 	}
 	for _, v := range values {
 		q.push(end, pack(v))
@@ -226,7 +221,7 @@ func (l *List) packAll() {
 	b := make([]byte, countBytes, countBytes+l.big.live)
 	binary.LittleEndian.PutUint16(b, uint16(l.big.count))
 	for _, d := range l.big.nodes.all() {
-		b = append(b, d.elements()...)
+		b = d.row().appendPacked(b)
 	}
 	l.tx.putBlob(l.key, KindList, b)
 	l.reopen()
@@ -260,8 +255,8 @@ func (l *List) Pop(end End, n int, visit func(v []byte)) int {
 	if end == Front {
 		l.Range(0, n-1, func(v []byte) bool { visit(v); return true })
 	} else {
-		l.rangeBack(l.n-1, n, func(_ int, e []byte) bool {
-			visit(unpack(e, &l.tx.number))
+		l.rangeBack(l.n-1, n, func(_ int, r row, at int) bool {
+			visit(r.value(at, &l.tx.number))
 			return true
 		})
 	}
@@ -275,12 +270,12 @@ func (l *List) drop(end End, n int) {
 		l.changed()
 		return
 	}
-	b, _ := l.part(0)
+	r := l.part(0)
 	if end == Front {
-		l.keepPacked(skip(b, l.n, n), len(b), l.n-n)
+		l.keepPacked(r.offset(n), len(r.b), l.n-n)
 		return
 	}
-	l.keepPacked(0, skip(b, l.n, l.n-n), l.n-n)
+	l.keepPacked(0, r.offset(l.n-n), l.n-n)
 }
 
 // Index visits element i, counted from the end if i is negative; false if there
@@ -293,8 +288,8 @@ func (l *List) Index(i int, visit func(v []byte)) bool {
 		return false
 	}
 	part, place := l.locate(i)
-	b, n := l.part(part)
-	visit(unpack(b[skip(b, n, place):], &l.tx.number))
+	r := l.part(part)
+	visit(r.value(r.offset(place), &l.tx.number))
 	return true
 }
 
@@ -327,23 +322,24 @@ func (l *List) Range(start, stop int, visit func(v []byte) bool) {
 	n := to - from + 1
 	part, place := l.locate(from)
 	for ; n > 0; part, place = part+1, 0 {
-		b, count := l.part(part)
-		for at := skip(b, count, place); at < len(b) && n > 0; n-- {
-			if !visit(unpack(b[at:], &l.tx.number)) {
+		r := l.part(part)
+		for at := r.offset(place); at < len(r.b) && n > 0; n-- {
+			if !visit(r.value(at, &l.tx.number)) {
 				return
 			}
-			at += span(b[at:])
+			at = r.next(at)
 		}
 	}
 }
 
-// rangeForward visits n packed elements from i on; rangeBack from i backwards.
-func (l *List) rangeForward(i, n int, visit func(i int, e []byte) bool) {
+// rangeForward visits n elements, by row and offset, from i on; rangeBack from
+// i backwards.
+func (l *List) rangeForward(i, n int, visit func(i int, r row, at int) bool) {
 	part, place := l.locate(i)
 	for ; n > 0; part, place = part+1, 0 {
-		b, count := l.part(part)
-		for at := skip(b, count, place); at < len(b) && n > 0; at += span(b[at:]) {
-			if !visit(i, b[at:]) {
+		r := l.part(part)
+		for at := r.offset(place); at < len(r.b) && n > 0; at = r.next(at) {
+			if !visit(i, r, at) {
 				return
 			}
 			i++
@@ -352,16 +348,16 @@ func (l *List) rangeForward(i, n int, visit func(i int, e []byte) bool) {
 	}
 }
 
-func (l *List) rangeBack(i, n int, visit func(i int, e []byte) bool) {
+func (l *List) rangeBack(i, n int, visit func(i int, r row, at int) bool) {
 	part, place := l.locate(i)
 	for ; n > 0; part-- {
-		b, count := l.part(part)
+		r := l.part(part)
 		if place < 0 {
-			place = count - 1
+			place = r.n - 1
 		}
-		for end := skip(b, count, place+1); end > 0 && n > 0; {
-			end -= backSpan(b[:end])
-			if !visit(i, b[end:]) {
+		for at := r.offset(place + 1); at > 0 && n > 0; {
+			at = r.before(at)
+			if !visit(i, r, at) {
 				return
 			}
 			i--
@@ -388,11 +384,14 @@ func (l *List) Set(i int, v []byte) bool {
 // Insert puts v before or behind the first element equal to pivot and returns
 // the new length, -1 if there is no such element.
 func (l *List) Insert(pivot []byte, after bool, v []byte) int {
-	enc := encoded(pivot)
+	w := want(pivot)
 	for part := range l.parts() {
-		b, _ := l.part(part)
-		for at, place := 0, 0; at < len(b); at, place = at+span(b[at:]), place+1 {
-			if !bytes.HasPrefix(b[at:], enc) {
+		r := l.part(part)
+		if r.never(w) {
+			continue
+		}
+		for at, place := 0, 0; at < len(r.b); at, place = r.next(at), place+1 {
+			if !r.is(at, w) {
 				continue
 			}
 			if after {
@@ -405,31 +404,23 @@ func (l *List) Insert(pivot []byte, after bool, v []byte) int {
 	return -1
 }
 
-// encoded returns header and data of v: elements are equal if these are.
-func encoded(v []byte) []byte {
-	e := pack(v)
-	b := make([]byte, e.size)
-	e.putHead(b)
-	return b
-}
-
 // splice puts v in front of an element, or in its place if over is true.
 func (l *List) splice(part, place int, over bool, v []byte) {
 	e := pack(v)
 	if l.big == nil {
-		b, n := l.part(0)
-		from := skip(b, n, place)
-		to, count := from, n+1
+		r := l.part(0)
+		from := r.offset(place)
+		to, count := from, r.n+1
 		if over {
-			to, count = from+span(b[from:]), n
+			to, count = r.next(from), r.n
 		}
-		if size := len(b) - (to - from) + e.total(); size <= packedMax {
+		if size := len(r.b) - (to - from) + e.total(); size <= packedMax {
 			l.splicePacked(from, to, size, count, e)
 			return
 		}
 		q := newQuicklist(l.tx.store)
-		q.count = n
-		q.adopt(0, b, uint32(n))
+		q.count = r.n
+		q.adopt(0, shaped(r.b, r.n))
 		q.splice(0, place, over, e)
 		l.tx.putObject(l.key, q)
 		l.reopen()
@@ -463,7 +454,7 @@ func (l *List) Remove(count int, v []byte) int {
 	if !l.live {
 		return 0
 	}
-	enc := encoded(v)
+	w := want(v)
 	keep, most := 0, l.n
 	if count > 0 {
 		most = min(count, l.n)
@@ -473,22 +464,20 @@ func (l *List) Remove(count int, v []byte) int {
 			most = -count
 		}
 		for part := range l.parts() {
-			b, _ := l.part(part)
-			keep += countEqual(b, enc)
+			keep += l.part(part).count(w)
 		}
 		keep = max(keep-most, 0)
 	}
 	if l.big != nil {
-		removed := l.big.removeEqual(enc, keep, most)
+		removed := l.big.removeEqual(w, keep, most)
 		if removed > 0 {
 			l.changed()
 		}
 		return removed
 	}
-	b, n := l.part(0)
-	length, removed := dropEqual(b, enc, keep, most)
+	length, removed := l.part(0).drop(w, keep, most)
 	if removed > 0 {
-		l.keepPacked(0, length, n-removed)
+		l.keepPacked(0, length, l.n-removed)
 	}
 	return removed
 }
@@ -505,9 +494,9 @@ func (l *List) Trim(start, stop int) (removed int) {
 		head, tail = l.n, 0
 	}
 	if l.big == nil {
-		b, n := l.part(0)
-		first := skip(b, n, head)
-		l.keepPacked(first, max(first, skip(b, n, n-tail)), n-head-tail)
+		r := l.part(0)
+		first := r.offset(head)
+		l.keepPacked(first, max(first, r.offset(r.n-tail)), r.n-head-tail)
 		return head + tail
 	}
 	l.big.drop(Front, head)
@@ -522,8 +511,8 @@ func (l *List) Find(v []byte, back bool, most int, visit func(i int) bool) {
 	if !l.live {
 		return
 	}
-	enc := encoded(v)
-	look := func(i int, e []byte) bool { return !bytes.HasPrefix(e, enc) || visit(i) }
+	w := want(v)
+	look := func(i int, r row, at int) bool { return !r.is(at, w) || visit(i) }
 	if back {
 		l.rangeBack(l.n-1, min(most, l.n), look)
 		return

@@ -58,9 +58,9 @@ func checkList(t *testing.T, l *List, model []string) {
 	if !l.live {
 		return
 	}
-	l.rangeBack(l.n-1, l.n, func(i int, e []byte) bool {
+	l.rangeBack(l.n-1, l.n, func(i int, r row, at int) bool {
 		var num numberText
-		if v := unpack(e, &num); string(v) != model[i] {
+		if v := r.value(at, &num); string(v) != model[i] {
 			t.Fatalf("backwards: element %d is %.50q, want %.50q", i, v, model[i])
 		}
 		return true
@@ -75,8 +75,11 @@ func checkQuicklist(t *testing.T, q *quicklist) {
 	count, live, held := 0, 0, int64(0)
 	for i, d := range q.nodes.all() {
 		n := 0
-		for at := 0; at < d.size(); at += span(d.elements()[at:]) {
+		for at := 0; at < d.size(); at = d.row().next(at) {
 			n++
+		}
+		if s := shapeOf(d.row().packed().b); d.shape != mixed && d.shape != s {
+			t.Fatalf("node %d is of shape %d, its elements are of %d", i, d.shape, s)
 		}
 		if n != int(d.n) || n == 0 {
 			t.Fatalf("node %d has %d elements and counts %d", i, n, d.n)
@@ -84,7 +87,7 @@ func checkQuicklist(t *testing.T, q *quicklist) {
 		if d.size() > nodeMax && n > 1 {
 			t.Fatalf("node %d has %d bytes in %d elements", i, d.size(), n)
 		}
-		count, live, held = count+n, live+d.size(), held+int64(d.buf.n)
+		count, live, held = count+n, live+d.packedSize(), held+int64(d.buf.n)
 	}
 	if count != q.count || live != q.live || held != q.held {
 		t.Fatalf("counts %d, %d, %d; has %d, %d, %d", q.count, q.live, q.held, count, live, held)
@@ -271,6 +274,76 @@ func TestListAgainstModel(t *testing.T) {
 				}
 				tx.ResetChanges()
 			}
+		})
+	}
+}
+
+// TestListOfOneShape changes a list of many elements of few shapes, so that its
+// nodes take every form and change it.
+func TestListOfOneShape(t *testing.T) {
+	of := func(r *rand.Rand, odd int) string {
+		n := r.IntN(40)
+		if odd > 0 && r.IntN(odd) == 0 {
+			return randomValue(r)
+		}
+		switch r.IntN(400) {
+		case 0:
+			return strings.Repeat("x", 60+r.IntN(8)) // about where headers get longer
+		case 1:
+			return strings.Repeat("y", shapeTextMax-1+r.IntN(3))
+		}
+		return fmt.Sprintf("item-%08d", n)
+	}
+	texts := []func(r *rand.Rand) string{
+		func(r *rand.Rand) string { return of(r, 0) },
+		func(r *rand.Rand) string { return of(r, 1000) },
+		func(r *rand.Rand) string { return of(r, 20) },
+	}
+	for _, n := range []int64{1, 100, 4000, 1 << 15, 1 << 23, 1 << 31, 1 << 62} {
+		texts = append(texts, func(r *rand.Rand) string {
+			if r.IntN(300) == 0 {
+				return fmt.Sprintf("item-%08d", r.IntN(9))
+			}
+			return strconv.FormatInt((n-r.Int64N(30))*int64(1-2*r.IntN(2)), 10)
+		})
+	}
+	for seed, text := range texts {
+		t.Run(fmt.Sprint(seed), func(t *testing.T) {
+			r := rand.New(rand.NewPCG(uint64(seed), 9))
+			tx := newListTx(t)
+			var model []string
+			for i := range 600 {
+				l := listOf(t, tx, "k")
+				if i%2 == 0 {
+					for range r.IntN(200) {
+						v, end := text(r), End(r.IntN(2))
+						l.Push(end, []byte(v))
+						if end == Front {
+							model = slices.Insert(model, 0, v)
+						} else {
+							model = append(model, v)
+						}
+					}
+				}
+				model = step(t, r, l, model)
+				if len(model) > 0 && r.IntN(3) == 0 {
+					v := text(r)
+					at := slices.Index(model, model[r.IntN(len(model))])
+					if n := l.Insert([]byte(model[at]), false, []byte(v)); n != len(model)+1 {
+						t.Fatalf("Insert answered %d of %d", n, len(model))
+					}
+					model = slices.Insert(model, at, v)
+				}
+				if i%10 == 0 {
+					checkList(t, listOf(t, tx, "k"), model)
+				}
+				tx.ResetChanges()
+			}
+			payload, _ := tx.Dump([]byte("k"), nil)
+			if err := tx.Restore([]byte("copy"), payload, Restored{}); err != nil {
+				t.Fatal(err)
+			}
+			checkList(t, listOf(t, tx, "copy"), model)
 		})
 	}
 }

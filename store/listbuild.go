@@ -28,15 +28,24 @@ func (tx *Tx) PutList(key []byte, each func(visit func(v []byte) bool)) error {
 // listBuilder makes a list of elements in the form that its size asks for.
 type listBuilder struct {
 	store *Store
-	node  []byte // of elements not in the quicklist yet
-	n     uint32
+	node  []byte // packed elements while the list is small
+	n     int
 	big   *quicklist
 }
 
 // add appends an element and returns true.
 func (b *listBuilder) add(e element) bool {
-	if size := len(b.node) + e.total(); size > nodeFull && b.n > 0 {
-		b.flush()
+	if b.big == nil && len(b.node)+e.total() > packedMax {
+		b.big = newQuicklist(b.store)
+		if b.n > 0 {
+			b.big.adopt(0, shaped(b.node, b.n))
+			b.big.count = b.n
+		}
+		b.node = nil
+	}
+	if b.big != nil {
+		b.big.push(Back, e)
+		return true
 	}
 	at := len(b.node)
 	b.node = extend(b.node, e.total())
@@ -45,29 +54,18 @@ func (b *listBuilder) add(e element) bool {
 	return true
 }
 
-func (b *listBuilder) flush() {
-	if b.big == nil {
-		b.big = newQuicklist(b.store)
-	}
-	b.big.adopt(b.big.nodes.len(), b.node, b.n)
-	b.big.count += int(b.n)
-	b.node, b.n = b.node[:0], 0
-}
-
 func (b *listBuilder) count() int {
 	if b.big != nil {
-		return b.big.count + int(b.n)
+		return b.big.count
 	}
-	return int(b.n)
+	return b.n
 }
 
 func (b *listBuilder) value() value {
-	if b.big == nil && len(b.node) <= packedMax {
+	if b.big == nil {
 		blob := binary.LittleEndian.AppendUint16(make([]byte, 0, countBytes+len(b.node)), uint16(b.n))
 		return value{kind: KindList, bytes: append(blob, b.node...)}
 	}
-	if b.n > 0 {
-		b.flush()
-	}
+	b.big.seal(b.big.nodes.at(b.big.nodes.len() - 1))
 	return value{kind: KindList, object: b.big}
 }

@@ -1,7 +1,6 @@
 package store
 
 import (
-	"bytes"
 	"encoding/binary"
 	"math"
 	"strconv"
@@ -237,41 +236,6 @@ func skip(b []byte, n, i int) int {
 		at -= backSpan(b[:at])
 	}
 	return at
-}
-
-// dropEqual removes from b the elements with the header and data enc, but for
-// the first keep of them and those behind the next most. It returns the length
-// left and how many were removed.
-func dropEqual(b, enc []byte, keep, most int) (length, removed int) {
-	w := 0
-	for r := 0; r < len(b); {
-		n := span(b[r:])
-		if removed < most && bytes.HasPrefix(b[r:], enc) {
-			if keep == 0 {
-				removed++
-				r += n
-				continue
-			}
-			keep--
-		}
-		if w != r {
-			copy(b[w:], b[r:r+n])
-		}
-		w += n
-		r += n
-	}
-	return w, removed
-}
-
-// countEqual returns how many elements of b have the header and data enc.
-func countEqual(b, enc []byte) int {
-	found := 0
-	for at := 0; at < len(b); at += span(b[at:]) {
-		if bytes.HasPrefix(b[at:], enc) {
-			found++
-		}
-	}
-	return found
 }
 
 // canonicalInt reads the text of an int64, provided that formatting it gives

@@ -34,7 +34,7 @@ type quicklist struct {
 	nodes deque[node]
 	from  blocks
 	count int
-	live  int   // bytes of elements
+	live  int   // bytes of elements, packed
 	held  int64 // bytes of buffers
 }
 
@@ -43,12 +43,22 @@ type node struct {
 	buf    piece
 	lo, hi uint32
 	n      uint32 // elements
+	shape  shape
 }
 
 func newQuicklist(s *Store) *quicklist { return &quicklist{from: s.newBlocks()} }
 
 func (d *node) elements() []byte { return d.buf.bytes()[d.lo:d.hi] }
 func (d *node) size() int        { return int(d.hi - d.lo) }
+func (d *node) row() row         { return row{d.elements(), int(d.n), d.shape} }
+
+// packedSize returns the bytes of the elements, packed.
+func (d *node) packedSize() int {
+	if d.shape == mixed {
+		return d.size()
+	}
+	return int(d.n) * d.shape.total()
+}
 
 func (q *quicklist) Kind() Kind { return KindList }
 func (q *quicklist) Len() int   { return q.count }
@@ -81,16 +91,16 @@ func (q *quicklist) releaseSome(n int64) (more bool) {
 func (q *quicklist) Clone() Object {
 	c := &quicklist{count: q.count, from: q.from}
 	for _, d := range q.nodes.all() {
-		c.adopt(c.nodes.len(), d.elements(), d.n)
+		c.adopt(c.nodes.len(), d.row())
 	}
 	return c
 }
 
-// adopt inserts a node with a copy of the n elements b at place i. The count
-// of the list is left to the caller.
-func (q *quicklist) adopt(i int, b []byte, n uint32) {
-	d := node{buf: q.copyOf(b), hi: uint32(len(b)), n: n}
-	q.live += len(b)
+// adopt inserts a node with a copy of the elements at place i. The count of the
+// list is left to the caller.
+func (q *quicklist) adopt(i int, r row) {
+	d := node{buf: q.copyOf(r.b), hi: uint32(len(r.b)), n: uint32(r.n), shape: r.shape}
+	q.live += d.packedSize()
 	if i == q.nodes.len() {
 		q.nodes.pushBack(d)
 		return
@@ -126,46 +136,68 @@ func (q *quicklist) free(p piece) {
 // discard takes node i out. The count is left to the caller.
 func (q *quicklist) discard(i int) {
 	d := q.nodes.at(i)
-	q.live -= d.size()
+	q.live -= d.packedSize()
 	q.free(d.buf)
 	q.nodes.remove(i)
 }
 
 // push adds an element at an end.
 func (q *quicklist) push(end End, e element) {
-	n := e.total()
-	d := q.roomFor(end, n)
+	d := q.roomFor(end, e)
+	n := e.in(d.shape)
 	if end == Front {
 		d.lo -= uint32(n)
-		e.put(d.buf.bytes()[d.lo:])
+		e.putIn(d.buf.bytes()[d.lo:], d.shape)
 	} else {
-		e.put(d.buf.bytes()[d.hi:])
+		e.putIn(d.buf.bytes()[d.hi:], d.shape)
 		d.hi += uint32(n)
 	}
 	d.n++
 	q.count++
-	q.live += n
+	q.live += e.total()
 }
 
-// roomFor returns the node at an end, a new one if need be, with room for n
-// more bytes there.
-func (q *quicklist) roomFor(end End, n int) *node {
+// roomFor returns the node at an end, a new one if need be, with room for the
+// element there.
+func (q *quicklist) roomFor(end End, e element) *node {
 	if q.nodes.len() > 0 {
 		d := q.nodes.at(0)
 		if end == Back {
 			d = q.nodes.at(q.nodes.len() - 1)
 		}
-		if d.size()+n <= nodeMax && (d.room(end) >= n || q.makeRoom(d, end, n)) {
-			return d
+		if d.shape == mixed || d.shape == e.shape() || q.mix(d, end, e) {
+			n := e.in(d.shape)
+			if d.size()+n <= nodeMax && (d.room(end) >= n || q.makeRoom(d, end, n)) {
+				return d
+			}
 		}
 		q.seal(d)
 	}
-	d := node{buf: q.alloc(max(n, min(nodeFull, max(512, q.live/4))))}
+	d := node{shape: e.shape()}
+	d.buf = q.alloc(max(e.in(d.shape), min(nodeFull, max(512, q.live/4))))
 	if end == Front {
 		d.lo, d.hi = uint32(d.buf.n), uint32(d.buf.n)
 		return q.nodes.pushFront(d)
 	}
 	return q.nodes.pushBack(d)
+}
+
+// mix makes the elements of a node mixed ones, with room for e at an end,
+// unless the node is worth keeping as it is.
+func (q *quicklist) mix(d *node, end End, e element) bool {
+	size := d.packedSize()
+	if d.size() > nodeFull/2 || size+e.total() > nodeFull {
+		return false
+	}
+	p := q.alloc(max(size+e.total(), d.buf.n))
+	lo := 0
+	if end == Front {
+		lo = p.n - size
+	}
+	d.row().appendPacked(p.bytes()[:lo])
+	q.rehouse(d, p)
+	d.lo, d.hi, d.shape = uint32(lo), uint32(lo+size), mixed
+	return true
 }
 
 func (d *node) room(end End) int {
@@ -223,16 +255,14 @@ func (q *quicklist) drop(end End, n int) {
 			q.discard(i)
 			continue
 		}
+		q.live -= d.packedSize()
 		if end == Front {
-			at := skip(d.elements(), int(d.n), n)
-			d.lo += uint32(at)
-			q.live -= at
+			d.lo += uint32(d.row().offset(n))
 		} else {
-			at := skip(d.elements(), int(d.n), int(d.n)-n)
-			q.live -= d.size() - at
-			d.hi = d.lo + uint32(at)
+			d.hi = d.lo + uint32(d.row().offset(int(d.n)-n))
 		}
 		d.n -= uint32(n)
+		q.live += d.packedSize()
 		n = 0
 	}
 }
@@ -256,41 +286,64 @@ func (q *quicklist) locate(i int) (at, place int) {
 // of that element if over is true. place may be the number of elements.
 func (q *quicklist) splice(i, place int, over bool, e element) {
 	d := q.nodes.at(i)
-	b := d.elements()
-	from := skip(b, int(d.n), place)
-	to, cut := from, uint32(0)
+	cut := 0
 	if over {
-		to, cut = from+span(b[from:]), 1
+		cut = 1
 	}
-	q.count += 1 - int(cut)
-	n := e.total()
-	size := len(b) - (to - from) + n
-	if size <= nodeMax || d.n == cut {
-		q.live += size - len(b)
-		q.rewrite(d, from, to, n)
-		e.put(d.buf.bytes()[int(d.lo)+from:])
-		d.n += 1 - cut
+	q.count += 1 - cut
+	if q.spliceNode(d, place, cut, e) {
 		return
 	}
-	head, tail := bytes.Clone(b[:from]), bytes.Clone(b[to:])
-	before := uint32(place)
-	behind := d.n - before - cut
-	q.discard(i)
-	for _, part := range []struct {
-		b []byte
-		n uint32
-	}{{tail, behind}, {e.bytes(), 1}, {head, before}} {
-		if part.n > 0 {
-			q.adopt(i, part.b, part.n)
+	if !over && place == 0 && i > 0 {
+		if d := q.nodes.at(i - 1); q.spliceNode(d, int(d.n), 0, e) {
+			return
 		}
 	}
+	if !over && place == int(d.n) && i+1 < q.nodes.len() && q.spliceNode(q.nodes.at(i+1), 0, 0, e) {
+		return
+	}
+	q.split(i, place, cut, e)
 }
 
-// bytes returns the packed element.
-func (e element) bytes() []byte {
-	b := make([]byte, e.total())
-	e.put(b)
-	return b
+// spliceNode puts e into a node, instead of the next cut elements. It reports
+// whether the node holds that.
+func (q *quicklist) spliceNode(d *node, place, cut int, e element) bool {
+	r := d.row()
+	if r.shape != mixed && r.shape != e.shape() {
+		r = r.packed()
+	}
+	from, to, n := r.offset(place), r.offset(place+cut), e.in(r.shape)
+	if len(r.b)-(to-from)+n > nodeMax && int(d.n) != cut {
+		return false
+	}
+	q.live -= d.packedSize()
+	if r.shape != d.shape {
+		q.rehouse(d, q.copyOf(r.b))
+		d.lo, d.hi, d.shape = 0, uint32(len(r.b)), mixed
+	}
+	q.rewrite(d, from, to, n)
+	e.putIn(d.buf.bytes()[int(d.lo)+from:], d.shape)
+	d.n += 1 - uint32(cut)
+	q.live += d.packedSize()
+	return true
+}
+
+// split puts e between the parts of node i, without the cut elements, as a node
+// of its own.
+func (q *quicklist) split(i, place, cut int, e element) {
+	d := q.nodes.at(i)
+	r := d.row()
+	from, to := r.offset(place), r.offset(place+cut)
+	head := row{bytes.Clone(r.b[:from]), place, r.shape}
+	tail := row{bytes.Clone(r.b[to:]), r.n - place - cut, r.shape}
+	own := row{make([]byte, e.in(e.shape())), 1, e.shape()}
+	e.putIn(own.b, own.shape)
+	q.discard(i)
+	for _, part := range []row{tail, own, head} {
+		if part.n > 0 {
+			q.adopt(i, part)
+		}
+	}
 }
 
 // rewrite makes elements()[from:to] of a node n bytes long.
@@ -310,27 +363,28 @@ func (q *quicklist) rewrite(d *node, from, to, n int) {
 	d.hi = d.lo + uint32(size)
 }
 
-// removeEqual removes the elements with the header and data enc, but for the
-// first keep of them and those behind the next most.
-func (q *quicklist) removeEqual(enc []byte, keep, most int) (removed int) {
+// removeEqual removes the elements equal to w, but for the first keep of them
+// and those behind the next most.
+func (q *quicklist) removeEqual(w wanted, keep, most int) (removed int) {
 	for i := 0; i < q.nodes.len() && removed < most; {
 		d := q.nodes.at(i)
-		b := d.elements()
+		r := d.row()
 		found := 0
 		if keep > 0 {
-			found = countEqual(b, enc)
+			found = r.count(w)
 		}
 		if keep > 0 && keep >= found {
 			keep -= found
 			i++
 			continue
 		}
-		length, gone := dropEqual(b, enc, keep, most-removed)
+		length, gone := r.drop(w, keep, most-removed)
 		keep = 0
-		q.live -= len(b) - length
+		q.live -= d.packedSize()
 		q.count -= gone
 		d.hi = d.lo + uint32(length)
 		d.n -= uint32(gone)
+		q.live += d.packedSize()
 		removed += gone
 		if d.n == 0 {
 			q.discard(i)
@@ -346,14 +400,13 @@ func (q *quicklist) removeEqual(enc []byte, keep, most int) (removed int) {
 func (q *quicklist) mend() {
 	for i := 0; i+1 < q.nodes.len(); {
 		d, next := q.nodes.at(i), q.nodes.at(i+1)
-		if d.size()+next.size() > nodeMax/2 {
+		if d.packedSize()+next.packedSize() > nodeMax/2 {
 			i++
 			continue
 		}
-		both := append(bytes.Clone(d.elements()), next.elements()...)
-		n := d.n + next.n
+		both := shaped(next.row().appendPacked(d.row().appendPacked(nil)), int(d.n+next.n))
 		q.discard(i + 1)
 		q.discard(i)
-		q.adopt(i, both, n)
+		q.adopt(i, both)
 	}
 }
