@@ -374,7 +374,7 @@ func (a *AOF) Resume(l *Loaded) error {
 	all, base := a.manifest.sizes(a.disk, a.files)
 	a.size.Store(all)
 	a.baseSize.Store(base)
-	if err := a.settle(); err != nil {
+	if err := a.settle(l); err != nil {
 		return err
 	}
 	if l.key == nil {
@@ -396,13 +396,9 @@ func (a *AOF) Resume(l *Loaded) error {
 
 // settle syncs what was loaded: it may stand in the page cache alone, left there
 // by a process that was killed.
-func (a *AOF) settle() error {
-	for _, name := range a.manifest.Increments {
-		f, err := a.disk.Append(a.files.path(name))
-		if err == nil {
-			err = errors.Join(f.Sync(), f.Close())
-		}
-		if err != nil {
+func (a *AOF) settle(l *Loaded) error {
+	for _, t := range l.tails {
+		if err := a.disk.Refresh(t.name, t.from); err != nil {
 			return err
 		}
 	}

@@ -78,7 +78,7 @@ func (c fileChange) apply(b []byte) []byte {
 // somewhat is what may become of a change that was not synced: all, nothing, a
 // beginning, an end, or pieces.
 func (c fileChange) somewhat(rnd *rand.Rand) []fileChange {
-	if c.bytes == nil || len(c.bytes) < 2 {
+	if len(c.bytes) < 2 {
 		return []fileChange{c}[:rnd.IntN(2)]
 	}
 	cut := 1 + rnd.IntN(len(c.bytes)-1)
@@ -151,6 +151,13 @@ func (d *crashDisk) cut(power bool) {
 			dir.now[name] = n
 		}
 	}
+}
+
+// dead tells whether the power has failed.
+func (d *crashDisk) dead() bool {
+	d.mu.Lock()
+	defer d.mu.Unlock()
+	return d.off
 }
 
 // step comes before every operation that changes something and tells whether it
@@ -237,6 +244,28 @@ func (d *crashDisk) Truncate(name string, size int64) error {
 	f, err := d.Append(name)
 	if err == nil {
 		err = errors.Join(f.Truncate(size), f.Sync())
+	}
+	return err
+}
+
+// Refresh implements Disk.
+func (d *crashDisk) Refresh(name string, from int64) error {
+	f, err := d.Append(name)
+	if err == nil {
+		err = f.(*crashFile).rewrite(int(from))
+	}
+	if err == nil {
+		err = f.Sync()
+	}
+	return err
+}
+
+func (f *crashFile) rewrite(from int) error {
+	f.d.mu.Lock()
+	defer f.d.mu.Unlock()
+	err := f.d.step()
+	if err == nil && from < len(f.n.now) {
+		f.n.change(fileChange{from, f.n.now[from:]})
 	}
 	return err
 }

@@ -22,6 +22,10 @@ type Disk interface {
 	Read(name string) (data []byte, release func(), err error)
 	// Truncate cuts a file to size bytes and syncs it.
 	Truncate(name string, size int64) error
+	// Refresh writes what a file holds from a place on once more and syncs it: after
+	// a sync that failed, in a process that is gone, the system may show bytes that
+	// the disk does not have and that it will not write again.
+	Refresh(name string, from int64) error
 	Rename(from, to string) error
 	Remove(name string) error
 	// List returns the names of the files in a directory; none if it is missing.
@@ -79,6 +83,30 @@ func (d osDisk) Truncate(name string, size int64) error {
 		err = f.Sync()
 	}
 	return errors.Join(err, f.Close())
+}
+
+// refreshStep is how much of a file is written once more at a time.
+const refreshStep = 1 << 20
+
+func (d osDisk) Refresh(name string, from int64) error {
+	f, err := os.OpenFile(d.path(name), os.O_RDWR, 0)
+	if err != nil {
+		return err
+	}
+	piece := make([]byte, refreshStep)
+	for n := 0; err == nil; from += int64(n) {
+		n, err = f.ReadAt(piece, from)
+		if n == 0 {
+			break
+		}
+		if _, failed := f.WriteAt(piece[:n], from); failed != nil {
+			err = failed
+		}
+	}
+	if errors.Is(err, io.EOF) {
+		err = nil
+	}
+	return errors.Join(err, f.Sync(), f.Close())
 }
 
 func (d osDisk) Rename(from, to string) error { return os.Rename(d.path(from), d.path(to)) }

@@ -47,9 +47,16 @@ type Loaded struct {
 	size     int64  // its size
 	key      []byte
 	seq      uint64
+	tails    []tail
 	Found    bool   // there was a log
 	Cut      int64  // bytes of an unfinished write that were cut off …
 	CutFrom  string // … from this file
+}
+
+// tail is the part of a file that no later byte proves to be on disk.
+type tail struct {
+	name string
+	from int64
 }
 
 // Files names the log's place: the directory and the first part of the names.
@@ -125,7 +132,8 @@ type loader struct {
 	truncate bool
 	out      Loaded
 	db       int
-	skip     int // records that only a Redis executes
+	skip     int   // records that only a Redis executes
+	synced   int64 // bytes of the present file that are known to be on disk
 	args     [][]byte
 }
 
@@ -167,7 +175,7 @@ func (l *loader) increment(name string, last bool) error {
 		return err
 	}
 	defer release()
-	l.db = 0
+	l.db, l.synced = 0, 0
 	var key []byte
 	at := 0
 	if bytes.HasPrefix(data, []byte(fileLine)) && len(data) >= fileHead {
@@ -200,6 +208,12 @@ func (l *loader) tail(name string, data []byte, at int, key []byte, last bool) e
 		}
 	}
 	l.out.last, l.out.size, l.out.key = name, int64(at), key
+	if key == nil { // a Redis has written it
+		l.synced = int64(at)
+	}
+	if last { // else it was synced before the next file was begun
+		l.out.tails = append(l.out.tails, tail{name, l.synced})
+	}
 	return nil
 }
 
@@ -250,7 +264,7 @@ func (l *loader) step(b, key []byte) (int, error) {
 		if err != nil {
 			return 0, err
 		}
-		l.out.seq = part.seq
+		l.out.seq, l.synced = part.seq, part.synced
 		return part.size, l.run(part.body)
 	}
 	if b[0] == '#' {

@@ -7,7 +7,9 @@ import (
 	"hash/crc32"
 	"io"
 	"math/rand/v2"
+	"runtime"
 	"strconv"
+	"sync"
 	"testing"
 )
 
@@ -80,15 +82,13 @@ func (l *life) units() int { return l.base + int(l.log.appended.Load()) }
 
 // note takes down what is promised now.
 func (l *life) note() {
-	if l.log.Err() != nil || l.disk.off {
-		return
-	}
-	durable := l.base + int(l.log.Durable())
-	l.written = max(l.written, durable)
+	durable, synced := l.base+int(l.log.Durable()), l.base+int(l.log.synced.Load())
 	if Policy(l.log.policy.Load()) == Always {
-		l.synced = max(l.synced, durable)
+		synced = max(synced, durable)
 	}
-	l.synced = max(l.synced, l.base+int(l.log.synced.Load()))
+	if l.log.Err() == nil && !l.disk.dead() {
+		l.written, l.synced = max(l.written, durable), max(l.synced, synced)
+	}
 }
 
 func (l *life) say(format string, args ...any) { l.said = append(l.said, fmt.Sprintf(format, args...)) }
@@ -227,7 +227,7 @@ func (l *life) lives(cut int) error {
 		}
 		l.disk.left = cut
 		cut = 1 + l.rnd.IntN(60)
-		for ok := l.begin(); ok && !l.disk.off; {
+		for ok := l.begin(); ok && !l.disk.dead(); {
 			l.act()
 		}
 		power := l.rnd.IntN(4) > 0
@@ -242,7 +242,7 @@ func (l *life) lives(cut int) error {
 
 func newLife(seed uint64) *life {
 	rnd := rand.New(rand.NewPCG(seed, 1))
-	return &life{rnd: rnd, disk: newCrashDisk(rnd)}
+	return &life{rnd: rnd, disk: newCrashDisk(rand.New(rand.NewPCG(seed, 2)))}
 }
 
 // TestPowerCuts cuts the power, or kills the process, at each operation on the
@@ -263,4 +263,66 @@ func TestPowerCuts(t *testing.T) {
 			t.Fatalf("seed %d, cut at operation %d: %v", seed, cut, err)
 		}
 	}
+}
+
+// TestPowerCutsAmongMany does so with goroutines that append, wait and rewrite at
+// once, under appendfsync always.
+func TestPowerCutsAmongMany(t *testing.T) {
+	for seed := range uint64(60) {
+		l := newLife(seed)
+		if err := l.load(); err != nil {
+			t.Fatal(err)
+		}
+		l.log.SetPolicy(Always)
+		l.begin()
+		l.log.Start()
+		l.disk.mu.Lock()
+		l.disk.left = 5 + l.rnd.IntN(60)
+		l.disk.fault = []float64{0, 0, 0.05}[seed%3]
+		l.disk.mu.Unlock()
+		l.crowd()
+		if err := l.log.Close(); err == nil {
+			t.Errorf("seed %d: a log without power was closed well", seed)
+		}
+		l.disk.cut(true)
+		if err := l.load(); err != nil {
+			t.Errorf("seed %d: %v", seed, err)
+		}
+	}
+}
+
+// crowd runs until the power fails.
+func (l *life) crowd() {
+	var all sync.WaitGroup
+	var shards sync.Mutex // the locks of the shards, of which there is one
+	for range 3 {
+		all.Go(func() {
+			for !l.disk.dead() {
+				shards.Lock()
+				if l.log.Err() == nil {
+					l.append()
+				}
+				l.note()
+				shards.Unlock()
+				l.log.Flush()
+				runtime.Gosched()
+			}
+		})
+	}
+	all.Go(func() {
+		for !l.disk.dead() {
+			r, err := l.log.BeginRewrite()
+			if err != nil {
+				continue
+			}
+			shards.Lock()
+			r.Cut()
+			at := l.units()
+			shards.Unlock()
+			// A failure is told by the log too, and the next round begins anew.
+			_ = r.Commit(func(w io.Writer) error { _, err := w.Write(image(at)); return err })
+			runtime.Gosched()
+		}
+	})
+	all.Wait()
 }
