@@ -18,9 +18,10 @@ func Help() string {
   --print-config    print every option with its value and its meaning, as a synap.yml
   --check-config    check file, environment and flags, then end
   --health-check    ask the running server of this configuration whether it is alive
+  --check-aof PATH  say whether a log is whole; --fix cuts off an unfinished write at its end
+  --check-rdb FILE  say whether a snapshot is whole
   --print-commands  print every command as a Markdown table
-  --version         print the version
-  --help            print this
+  --version, --help
 
 `)
 	for _, g := range groups {
@@ -39,7 +40,7 @@ func Help() string {
 Examples:  synap --port 6380 --maxmemory 1gb --maxmemory-policy allkeys-lru
            synap /etc/redis/redis.conf --requirepass secret
 Live:      redis-cli CONFIG SET maxclients 20000, or edit the file and send SIGHUP
-Exit:      0 stopped or checked, 1 cannot start, 2 bad command line
+Exit:      0 stopped, or checked and good, 1 cannot start or damaged, 2 bad command line
 `)
 	return b.String()
 }

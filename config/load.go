@@ -22,12 +22,14 @@ const (
 	PrintCommands
 	CheckConfig
 	HealthCheck // ask a running server whether it is alive
+	CheckAOF    // read the log at Source.CheckPath
+	CheckRDB    // read the snapshot there
 )
 
 var actions = map[string]Action{
 	"-h": ShowHelp, "--help": ShowHelp, "-v": ShowVersion, "--version": ShowVersion,
 	"--print-config": PrintConfig, "--check-config": CheckConfig, "--health-check": HealthCheck,
-	"--print-commands": PrintCommands,
+	"--print-commands": PrintCommands, "--check-aof": CheckAOF, "--check-rdb": CheckRDB,
 }
 
 // UsageError is a command line that cannot be understood.
@@ -56,9 +58,11 @@ func (e *ValueError) Unwrap() error { return e.Reason }
 // Source remembers where a Config came from, so that it can be read again
 // (SIGHUP) and written back (CONFIG REWRITE).
 type Source struct {
-	Action   Action
-	Path     string   // absolute path of the file; empty = none
-	Warnings []string // what was ignored, one line each
+	Action    Action
+	CheckPath string   // what CheckAOF or CheckRDB reads
+	Fix       bool     // CheckAOF may cut off an unfinished write
+	Path      string   // absolute path of the file; empty = none
+	Warnings  []string // what was ignored, one line each
 
 	flags, env []setting
 	base       *Config // the defaults
@@ -188,6 +192,16 @@ func (src *Source) readArgs(args []string) error {
 				src.Action = a
 			}
 			args = args[1:]
+			if a == CheckAOF || a == CheckRDB {
+				if len(args) == 0 || strings.HasPrefix(args[0], "--") {
+					return UsageError("--check-aof and --check-rdb need the path of what is to be checked")
+				}
+				src.CheckPath, args = args[0], args[1:]
+			}
+			continue
+		}
+		if args[0] == "--fix" {
+			src.Fix, args = true, args[1:]
 			continue
 		}
 		s, rest, err := readFlag(args)
@@ -196,6 +210,9 @@ func (src *Source) readArgs(args []string) error {
 		}
 		src.flags = append(src.flags, s)
 		args = rest
+	}
+	if src.Fix && src.Action != CheckAOF {
+		return UsageError("--fix goes with --check-aof alone: a snapshot has no end that could be cut")
 	}
 	return nil
 }

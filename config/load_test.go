@@ -96,6 +96,21 @@ func TestActions(t *testing.T) {
 			t.Errorf("%s: action %d, %v", arg, src.Action, err)
 		}
 	}
+	for flag, want := range map[string]Action{"--check-aof": CheckAOF, "--check-rdb": CheckRDB} {
+		_, src, err := Load([]string{flag, "somewhere", "--databases", "3"}, nil)
+		if err != nil || src.Action != want || src.CheckPath != "somewhere" || src.Fix {
+			t.Errorf("%s: %+v, %v", flag, src, err)
+		}
+	}
+	if _, src, err := Load([]string{"--fix", "--check-aof", "somewhere"}, nil); err != nil || !src.Fix {
+		t.Error(src, err)
+	}
+	var usage UsageError
+	for _, args := range [][]string{{"--check-aof"}, {"--check-rdb", "--fix"}, {"--fix"}, {"--check-rdb", "x", "--fix"}} {
+		if _, _, err := Load(args, nil); !errors.As(err, &usage) {
+			t.Errorf("%q: %v", args, err)
+		}
+	}
 	// Help is given even where nothing else is right.
 	if _, src, err := Load([]string{"nowhere.conf", "--help"}, nil); err != nil || src.Action != ShowHelp {
 		t.Error(src.Action, err)

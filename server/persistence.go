@@ -43,6 +43,9 @@ type persistence struct {
 	forced  atomic.Bool  // SHUTDOWN SAVE
 }
 
+// lockName is a file that keeps other processes from using the data directory.
+const lockName = "synap.lock"
+
 // saveState is what INFO tells of snapshots or rewrites.
 type saveState struct {
 	running atomic.Bool
@@ -98,7 +101,7 @@ func (s *Server) logFiles() journal.Files {
 func (s *Server) openData() error {
 	p, c := &s.persist, s.Config()
 	if c.AppendOnly || len(c.Save) > 0 {
-		lock, err := p.disk.Lock("synap.lock")
+		lock, err := p.disk.Lock(lockName)
 		if err != nil {
 			return fmt.Errorf("the data directory %s cannot be used: %w", c.Dir, err)
 		}

@@ -42,7 +42,7 @@ func (s *Server) load(c *config.Config) (found bool, err error) {
 func explain(err error) error {
 	var damage *journal.DamageError
 	if errors.As(err, &damage) {
-		return fmt.Errorf("%w; nothing was loaded or changed: restore the file from a copy, or repair it with redis-check-aof --fix", err)
+		return fmt.Errorf("%w; nothing was loaded or changed: restore the file from a copy, or see what is damaged with synap --check-aof", err)
 	}
 	return err
 }

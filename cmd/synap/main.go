@@ -23,7 +23,7 @@ const version = "0.1.0"
 // Exit codes.
 const (
 	exitOK    = 0
-	exitError = 1 // wrong configuration, or the server cannot start
+	exitError = 1 // wrong configuration, the server cannot start, or files are damaged
 	exitUsage = 2 // the command line cannot be understood
 )
 
@@ -68,6 +68,8 @@ func run(args, environ []string, stdout, stderr *os.File) int {
 	case config.CheckConfig:
 		fmt.Fprintln(stdout, "synap: the configuration is good")
 		return exitOK
+	case config.CheckAOF, config.CheckRDB:
+		return check(cfg, src, stdout, stderr)
 	case config.HealthCheck:
 		if err := healthCheck(cfg); err != nil {
 			fmt.Fprintf(stderr, "synap: not alive: %v\n", err)
@@ -77,6 +79,26 @@ func run(args, environ []string, stdout, stderr *os.File) int {
 	}
 	if err := serve(cfg, src, stdout, stderr); err != nil {
 		fmt.Fprintf(stderr, "synap: %v\n", err)
+		return exitError
+	}
+	return exitOK
+}
+
+// check reads files on disk and tells what they are.
+func check(cfg *config.Config, src *config.Source, stdout, stderr *os.File) int {
+	var report *server.CheckReport
+	var err error
+	if src.Action == config.CheckAOF {
+		report, err = server.CheckLog(cfg, src.CheckPath, src.Fix)
+	} else {
+		report, err = server.CheckSnapshot(cfg, src.CheckPath)
+	}
+	if err != nil {
+		fmt.Fprintf(stderr, "synap: %v\n", err)
+		return exitError
+	}
+	fmt.Fprint(stdout, report)
+	if report.Err != nil {
 		return exitError
 	}
 	return exitOK
