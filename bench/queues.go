@@ -1,7 +1,6 @@
 package main
 
 import (
-	"bytes"
 	"errors"
 	"fmt"
 	"slices"
@@ -15,9 +14,9 @@ import (
 // its documentation: LPUSH, RPOPLPUSH to a list of what is being worked on, and
 // LREM there when it is done.
 func queueRows(full bool) []otherRow {
-	rows := []otherRow{{"QPUBLISH", queuePublishing}, {"QCONSUME", queueConsuming}, {"queue: wake-up", queueWakeUps}}
+	rows := []otherRow{{"QPUBLISH", queuePublishing}, consuming("QCONSUME COUNT 100 and QACK of as many", 2, &together), {"queue: wake-up", queueWakeUps}}
 	if full {
-		rows = append(rows, otherRow{"queue: depth", queueDepths}, otherRow{"queue: bytes a message", queueMemory})
+		rows = append(rows, consuming("QCONSUME and QACK one by one", 0, &oneByOne), otherRow{"queue: depth", queueDepths}, otherRow{"queue: bytes a message", queueMemory})
 	}
 	return rows
 }
@@ -26,6 +25,10 @@ const (
 	messageSize = 64 // bytes of a payload
 	inFlight    = 100
 	manyWaiting = 1_000_000
+
+	// goesToSleep is the time in which a request to wait has surely arrived.
+	// Asking the server whether it has would keep the server busy.
+	goesToSleep = 300 * time.Microsecond
 )
 
 // atLoop is a bar that the other door does not have.
@@ -95,55 +98,104 @@ func queuePublishing(o options, door string) (row, error) {
 	})
 }
 
-// recipe is how a worker takes messages, and is done with them.
+// recipe is how a worker takes messages, and is done with them. A message is
+// known by a name: its receipt, or itself.
 type recipe struct {
 	fill func(p *process, n int) error
-	take []string // and the worker's name
-	// taken reads the reply to take: what it appends names the message.
-	taken func(c *conn, b []byte) ([]byte, error)
-	done  func(b []byte, worker string, name []byte) []byte
+	take func(b []byte, worker string, n int) []byte
+	// taken reads the replies to take.
+	taken func(c *conn, names [][]byte) error
+	done  func(b []byte, worker string, names [][]byte) []byte
+	once  bool // one reply to done, not one a message
 }
 
-var reliable = recipe{
-	fill: func(p *process, n int) error {
-		return errors.Join(newQueue(p, "queue"), publishNumbered(p, "queue", n))
-	},
-	take: []string{"QCONSUME", "queue"},
-	taken: func(c *conn, b []byte) ([]byte, error) {
-		for range 2 { // an array of one message, of six parts
-			if line, err := c.in.ReadSlice('\n'); err != nil || line[0] != '*' {
-				return b, fmt.Errorf("QCONSUME: %q, %w", line, err)
+func fillQueue(p *process, n int) error {
+	return errors.Join(newQueue(p, "queue"), publishNumbered(p, "queue", n))
+}
+
+var (
+	oneByOne = recipe{fill: fillQueue, take: repeatedly("QCONSUME"), taken: func(c *conn, names [][]byte) (err error) {
+		for i := range names {
+			if err = errors.Join(c.arrayOf(1), c.delivery(&names[i])); err != nil {
+				break
 			}
 		}
-		if err := c.skip(1); err != nil {
-			return b, err
+		return err
+	}, done: func(b []byte, _ string, names [][]byte) []byte {
+		for _, receipt := range names {
+			b = appendArgument(append(b, "*3\r\n$4\r\nQACK\r\n$5\r\nqueue\r\n"...), receipt)
 		}
-		b, err := c.bulk(b)
-		if err != nil {
-			return b, err
+		return b
+	}}
+	together = recipe{once: true, fill: fillQueue, take: func(b []byte, worker string, n int) []byte {
+		return command(b, "QCONSUME", "queue", worker, "COUNT", strconv.Itoa(n))
+	}, taken: func(c *conn, names [][]byte) error {
+		err := c.arrayOf(len(names))
+		for i := range names {
+			if err == nil {
+				err = c.delivery(&names[i])
+			}
 		}
-		return b, c.skip(4)
-	},
-	done: func(b []byte, _ string, receipt []byte) []byte {
-		return lastArgument(append(b, "*3\r\n$4\r\nQACK\r\n$5\r\nqueue\r\n"...), receipt)
-	},
-}
-
-var lists = recipe{
-	fill: func(p *process, n int) error {
+		return err
+	}, done: func(b []byte, _ string, names [][]byte) []byte {
+		b = fmt.Appendf(b, "*%d\r\n$4\r\nQACK\r\n$5\r\nqueue\r\n", 2+len(names))
+		for _, receipt := range names {
+			b = appendArgument(b, receipt)
+		}
+		return b
+	}}
+	twoLists = recipe{fill: func(p *process, n int) error {
 		return errors.Join(p.do("FLUSHALL"), p.fill(n, func(b []byte, i int) []byte { return command(b, "LPUSH", "queue", numbered(i)) }))
-	},
-	take:  []string{"RPOPLPUSH", "queue"},
-	taken: (*conn).bulk,
-	done: func(b []byte, worker string, message []byte) []byte {
-		b = append(b, "*4\r\n$4\r\nLREM\r\n"...)
-		return lastArgument(append(lastArgument(b, worker), "$2\r\n-1\r\n"...), message)
-	},
+	}, take: repeatedly("RPOPLPUSH"), taken: func(c *conn, names [][]byte) (err error) {
+		for i := range names {
+			if names[i], err = c.bulk(names[i][:0]); err != nil {
+				break
+			}
+		}
+		return err
+	}, done: func(b []byte, worker string, names [][]byte) []byte {
+		for _, message := range names {
+			b = appendArgument(append(b, "*4\r\n$4\r\nLREM\r\n"...), worker)
+			b = appendArgument(append(b, "$2\r\n-1\r\n"...), message)
+		}
+		return b
+	}}
+)
+
+func repeatedly(name string) func(b []byte, worker string, n int) []byte {
+	return func(b []byte, worker string, n int) []byte {
+		request := command(nil, name, "queue", worker)
+		for range n {
+			b = append(b, request...)
+		}
+		return b
+	}
 }
 
-func lastArgument[T string | []byte](b []byte, arg T) []byte {
+func appendArgument[T string | []byte](b []byte, arg T) []byte {
 	b = append(strconv.AppendInt(append(b, '$'), int64(len(arg)), 10), "\r\n"...)
 	return append(append(b, arg...), "\r\n"...)
+}
+
+// arrayOf reads the beginning of a reply.
+func (c *conn) arrayOf(n int) error {
+	line, err := c.in.ReadSlice('\n')
+	if err == nil && (line[0] != '*' || string(line[1:len(line)-2]) != strconv.Itoa(n)) {
+		err = fmt.Errorf("%q begins no array of %d", line, n)
+	}
+	return err
+}
+
+// delivery reads a message of QCONSUME, and keeps its receipt.
+func (c *conn) delivery(receipt *[]byte) error {
+	err := errors.Join(c.arrayOf(6), c.skip(1))
+	if err == nil {
+		*receipt, err = c.bulk((*receipt)[:0])
+	}
+	if err == nil {
+		err = c.skip(4)
+	}
+	return err
 }
 
 // bulk reads a reply that is a text, and appends it.
@@ -166,29 +218,26 @@ func (c *conn) bulk(b []byte) ([]byte, error) {
 }
 
 // work takes n messages, holding inFlight of them at a time: a pipeline is done
-// with the oldest ones and takes as many. A message counts as two requests.
+// with those held and takes as many.
 func (r *recipe) work(p *process, worker string, n int) error {
 	c, err := p.dial()
 	if err != nil {
 		return err
 	}
 	defer c.Close()
-	take := command(nil, append(slices.Clone(r.take), worker)...)
 	var b []byte
 	held := make([][]byte, inFlight)
 	for at := 0; at <= n; at += inFlight {
 		b = b[:0]
 		replies := 0
-		for _, name := range held {
-			if at > 0 {
-				b = r.done(b, worker, name)
-				replies++
+		if at > 0 {
+			b = r.done(b, worker, held)
+			if replies = len(held); r.once {
+				replies = 1
 			}
 		}
-		for range held {
-			if at < n {
-				b = append(b, take...)
-			}
+		if at < n {
+			b = r.take(b, worker, inFlight)
 		}
 		if _, err := c.Write(b); err != nil {
 			return err
@@ -196,20 +245,19 @@ func (r *recipe) work(p *process, worker string, n int) error {
 		if err := c.skip(replies); err != nil {
 			return err
 		}
-		for i := range held {
-			if at < n {
-				if held[i], err = r.taken(c, held[i][:0]); err != nil {
-					return err
-				}
+		if at < n {
+			if err := r.taken(c, held); err != nil {
+				return err
 			}
 		}
 	}
 	return nil
 }
 
-// run lets workers take and be done with messages that are there.
+// run lets workers take and be done with messages that are there, and returns
+// how many a second, and the server's microseconds for each.
 func (r *recipe) run(p *process) (rate, cpu float64, err error) {
-	const workers, messages = 4, 50 * inFlight * 40
+	const workers, messages = 4, 2000 * inFlight
 	if err := r.fill(p, messages); err != nil {
 		return 0, 0, err
 	}
@@ -226,17 +274,20 @@ func (r *recipe) run(p *process) (rate, cpu float64, err error) {
 	group.Wait()
 	took := time.Since(begin)
 	after, err := p.cpu()
-	return 2 * messages / took.Seconds(), float64((after - before).Microseconds()) / (2 * messages), errors.Join(append(failed, err)...)
+	return messages / took.Seconds(), float64((after - before).Microseconds()) / messages, errors.Join(append(failed, err)...)
 }
 
-func queueConsuming(o options, door string) (row, error) {
-	r := row{name: "QCONSUME and QACK by RPOPLPUSH and LREM, 100 in flight", unit: "req/s", bar: atLoop(door, 2)}
-	return r, withBoth(o, door, func(ours, theirs *process) error {
-		return r.rates(o.pairs, [2]func() (float64, float64, error){
-			func() (float64, float64, error) { return reliable.run(ours) },
-			func() (float64, float64, error) { return lists.run(theirs) },
+// consuming compares a way to work through a queue with the recipe.
+func consuming(name string, bar float64, way *recipe) otherRow {
+	return otherRow{name, func(o options, door string) (row, error) {
+		r := row{name: name + " by RPOPLPUSH and LREM, 100 in flight", unit: "/s", bar: atLoop(door, bar)}
+		return r, withBoth(o, door, func(ours, theirs *process) error {
+			return r.rates(o.pairs, [2]func() (float64, float64, error){
+				func() (float64, float64, error) { return way.run(ours) },
+				func() (float64, float64, error) { return twoLists.run(theirs) },
+			})
 		})
-	})
+	}}
 }
 
 // queueDepths compares a queue in which many wait with one in which few do.
@@ -286,7 +337,7 @@ func (p *process) cycle(name string, n int) error {
 			b = append(append(b, publish...), take...)
 		}
 		for i := 0; at > 0 && i < depth; i++ {
-			b = lastArgument(append(b, done...), held[i])
+			b = appendArgument(append(b, done...), held[i])
 		}
 		if _, err := c.Write(b); err != nil {
 			return err
@@ -295,7 +346,7 @@ func (p *process) cycle(name string, n int) error {
 			if err := c.skip(1); err != nil {
 				return err
 			}
-			if held[i], err = reliable.taken(c, held[i][:0]); err != nil {
+			if err := errors.Join(c.arrayOf(1), c.delivery(&held[i])); err != nil {
 				return err
 			}
 		}
@@ -360,9 +411,7 @@ func (p *process) wakeUps(n int, wait, send []string) ([]float64, error) {
 		if _, err := waiter.Write(request); err != nil {
 			return nil, err
 		}
-		if err := awaitBlocked(sender); err != nil {
-			return nil, err
-		}
+		time.Sleep(goesToSleep)
 		begin := time.Now()
 		if _, err := sender.Write(command(nil, send...)); err != nil {
 			return nil, err
@@ -376,19 +425,6 @@ func (p *process) wakeUps(n int, wait, send []string) ([]float64, error) {
 		}
 	}
 	return times, nil
-}
-
-// awaitBlocked asks until a client is blocked.
-func awaitBlocked(c *conn) error {
-	for {
-		if _, err := c.Write(command(nil, "INFO", "clients")); err != nil {
-			return err
-		}
-		text, err := c.bulk(nil)
-		if err != nil || bytes.Contains(text, []byte("blocked_clients:1")) {
-			return err
-		}
-	}
 }
 
 // queueMemory is what a message that waits takes.

@@ -18,14 +18,14 @@ import (
 // A message with a timer (a lease's deadline, a delay, a time-to-live) has a
 // ticket, and the tickets form a heap: no operation costs more than O(log n)
 // for each message it touches, and nothing is walked to find what is due.
-// Messages stand in a table outside the Go heap, by number.
+// Messages stand outside the Go heap, by number.
 //
 // What a method decides it writes into a QueueLog too, as operations that Apply
 // repeats: replay needs no clock. A queue is guarded by the lock of its key's
 // shard; whoever changes it calls Tx.SaveQueue.
 type Queue struct {
 	set     QueueSettings
-	all     *table // message by number, see message
+	all     shelf // messages, see message
 	ready   [priorities]ring
 	tickets tickets
 	dead    deadLetters
@@ -162,7 +162,7 @@ func (tx *Tx) Drained(key []byte) bool {
 // NewQueue returns an empty queue, not stored anywhere yet.
 func (tx *Tx) NewQueue() *Queue { return newQueue(tx.store) }
 
-func newQueue(s *Store) *Queue { return &Queue{all: newTable(s), seen: dedup{store: s}} }
+func newQueue(s *Store) *Queue { return &Queue{all: newShelf(s), seen: dedup{store: s}} }
 
 // DropQueue gives back what NewQueue returned and SaveQueue did not get.
 func (tx *Tx) DropQueue(key []byte, q *Queue) {
@@ -362,7 +362,7 @@ func (q *Queue) Publish(p *Publication, now, window int64, log *QueueLog, id []b
 
 // HasRoom reports whether n more messages of so many bytes in all surely fit.
 func (q *Queue) HasRoom(n int, size int64) bool {
-	return q.all.hasRoom(n, size+int64(n)*messageMost) && q.seen.hasRoom(size)
+	return q.all.log.hasRoom(n, size+int64(n)*messageMost) && q.seen.hasRoom(size)
 }
 
 // size returns the bytes that the message brings with it.

@@ -232,7 +232,7 @@ func checkQueue(t *testing.T, q *Queue) {
 		total += n
 	}
 	if total != q.all.len() {
-		t.Fatalf("%d messages in the table, %d in a state", q.all.len(), total)
+		t.Fatalf("%d messages on the shelf, %d in a state", q.all.len(), total)
 	}
 }
 

@@ -31,9 +31,9 @@ func (q *Queue) appendTo(dst []byte) []byte {
 		w.text([]byte(q.workers.list[i].name))
 	}
 	w.add(uint64(q.all.len()))
-	q.all.each(func(e elem) bool {
-		w.add(binary.BigEndian.Uint64(q.all.key(e)))
-		w.text(q.all.value(e))
+	q.all.each(func(seq uint64, b []byte) bool {
+		w.add(seq)
+		w.text(b)
 		return true
 	})
 	for p := range q.ready {
@@ -173,7 +173,7 @@ func (q *Queue) loadMessage(r *queueReader) bool {
 		size += int(binary.LittleEndian.Uint32(b[size-4:]))
 	}
 	size += int(binary.LittleEndian.Uint32(b[24:])) + int(binary.LittleEndian.Uint16(b[28:]))
-	if size != len(b) || (message{seq, b}).dies() < 0 || !q.all.hasRoom(1, int64(size)+8) {
+	if size != len(b) || (message{seq, b}).dies() < 0 || !q.all.log.hasRoom(1, int64(size)+8) {
 		return false
 	}
 	_, _, headers := message{seq, b}.parts()
@@ -184,9 +184,7 @@ func (q *Queue) loadMessage(r *queueReader) bool {
 	if h.bad || n%2 != 0 {
 		return false
 	}
-	var key [8]byte
-	binary.BigEndian.PutUint64(key[:], seq)
-	q.all.put(key[:], b)
+	copy(q.all.add(seq, len(b)), b)
 	m := q.message(seq)
 	m.b[30] &^= flagDead | flagPlaced
 	m.setTicket(noTicket)

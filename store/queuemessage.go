@@ -7,7 +7,7 @@ import (
 	"unsafe"
 )
 
-// message is a message by its number, and its bytes in the table:
+// message is a message by its number, and its bytes on the shelf:
 //
 //	6 bytes   published, unix milliseconds
 //	6         first failure, 0 = none
@@ -45,19 +45,12 @@ const (
 
 // message finds a message; its bytes are valid until the queue next changes.
 func (q *Queue) message(seq uint64) message {
-	var key [8]byte
-	binary.BigEndian.PutUint64(key[:], seq)
-	if e := q.all.find(key[:]); e != 0 {
-		return message{seq, q.all.value(e)}
-	}
-	return message{seq: seq}
+	return message{seq, q.all.find(seq)}
 }
 
-// erase removes a message from the table alone.
+// erase removes a message from the shelf alone.
 func (q *Queue) erase(seq uint64) {
-	var key [8]byte
-	binary.BigEndian.PutUint64(key[:], seq)
-	q.all.remove(key[:])
+	q.all.remove(seq)
 }
 
 // published returns when a message was published, now if it is gone.
@@ -132,7 +125,7 @@ func put48(b []byte, n int64) {
 	binary.LittleEndian.PutUint16(b[4:], uint16(n>>32))
 }
 
-// newMessage puts a message into the table.
+// newMessage puts a message on the shelf.
 func (q *Queue) newMessage(r *publishing) {
 	size, headers := messageHead+len(r.ID)+len(r.Payload), 0
 	flags := byte(r.Priority)
@@ -145,12 +138,7 @@ func (q *Queue) newMessage(r *publishing) {
 		headers = headerBytes(r.Headers)
 		size += 4 + headers
 	}
-	var room [512]byte
-	b := room[:0]
-	if size > len(room) {
-		b = make([]byte, 0, size)
-	}
-	b = b[:messageHead]
+	b := q.all.add(r.seq, size)[:messageHead]
 	put48(b, r.at)
 	put48(b[6:], 0)
 	binary.LittleEndian.PutUint32(b[12:], 0)
@@ -173,9 +161,6 @@ func (q *Queue) newMessage(r *publishing) {
 	for _, h := range r.Headers {
 		b = append(binary.AppendUvarint(b, uint64(len(h))), h...)
 	}
-	var key [8]byte
-	binary.BigEndian.PutUint64(key[:], r.seq)
-	q.all.put(key[:], b)
 }
 
 func headerBytes(headers [][]byte) int {

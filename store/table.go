@@ -164,9 +164,15 @@ func lengthBytes(n int) int {
 
 // putBytes writes the length of v and v, and returns what both take.
 func putBytes(p unsafe.Pointer, v []byte) int {
-	n := len(v)
+	head := putLength(p, len(v))
+	copy(unsafe.Slice((*byte)(unsafe.Add(p, head)), len(v)), v)
+	return head + len(v)
+}
+
+// putLength writes the length n and returns what it takes.
+func putLength(p unsafe.Pointer, n int) int {
 	head := lengthBytes(n)
-	b := unsafe.Slice((*byte)(p), head+n)
+	b := unsafe.Slice((*byte)(p), head)
 	switch head {
 	case 1:
 		b[0] = byte(n)
@@ -177,8 +183,7 @@ func putBytes(p unsafe.Pointer, v []byte) int {
 		b[0] = longLength
 		binary.LittleEndian.PutUint32(b[1:], uint32(n))
 	}
-	copy(b[head:], v)
-	return head + n
+	return head
 }
 
 // unitsOf returns the units that an element takes.
