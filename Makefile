@@ -5,7 +5,7 @@ ARGS  ?=
 # Where test-deps puts a newer Node than the system's.
 export PATH := $(CURDIR)/.node/node_modules/.bin:$(PATH)
 
-.PHONY: help run build test test-deps test-all bench bench-quick bench-cost loadtest chaostest fuzz lint docs vuln pgo clean
+.PHONY: help run build test test-deps test-all bench bench-quick bench-cost loadtest chaostest killtest powertest fuzz lint docs vuln pgo clean
 .DEFAULT_GOAL := help
 
 help: ## this list
@@ -40,6 +40,12 @@ loadtest: build ## a mixed load, then every counter against what it did: make lo
 
 chaostest: ## a million messages through queues whose consumers come and go
 	@$(GO) test -count=1 -timeout 30m ./tests -run '^TestQueueChaos$$' -v -args -messages $(or $(MESSAGES),1000000)
+
+killtest: ## a thousand kills under load, each followed by a look at everything that was acknowledged
+	@$(GO) test -count=1 -timeout 60m ./tests -run '^TestKills$$' -v -args -kills $(or $(KILLS),1000)
+
+powertest: ## a hundred thousand simulated power cuts
+	@$(GO) test -count=1 -timeout 30m ./journal -run '^TestPowerCuts$$' -v -args -cuts $(or $(CUTS),100000)
 
 fuzz: ## every fuzz target in turn: make fuzz FUZZTIME=5m
 	@scripts/fuzz.sh $(FUZZTIME)
