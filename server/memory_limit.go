@@ -171,10 +171,10 @@ func (s *Server) tuneCollector(live int64) {
 }
 
 // A collection is due when the heap has grown by this much since the last calm
-// one and none has run for a while: after a burst nothing is allocated that
-// would start one, and the memory would stay taken.
+// one, a sixteenth at least, and none has run for a while: after a burst nothing
+// is allocated that would start one, and the memory would stay taken.
 const (
-	growthWorthIt = 16 << 20
+	growthWorthIt = 3 << 20
 	calmFor       = 2 * time.Second
 )
 
@@ -188,7 +188,7 @@ func (s *Server) collectWhenCalm(held, live int64, cycles uint64) {
 	case m.collecting: // the collection of the last time has ended, or nearly
 		m.collecting = m.purging.Load()
 		m.settled = held
-	case cycles != m.cycles || held-m.settled < growthWorthIt:
+	case cycles != m.cycles || held-m.settled < max(growthWorthIt, m.settled/16):
 		m.calmSince = now
 	case now-m.calmSince > int64(calmFor):
 		m.collecting = true

@@ -21,10 +21,11 @@ const (
 )
 
 // slotSizes are the sizes of slots, classOf the class for a size in units.
-// Steps of 8 bytes to 128, then an eighth more each.
+// Steps of 8 bytes to 128, then an eighth more each; a sixteenth from 2 to
+// 8 KiB, where the parts of large lists and streams are.
 var slotSizes, classOf = sizeClasses()
 
-const classes = 80
+const classes = 91
 
 func sizeClasses() (sizes [classes]uint32, class [maxSlot/unitBytes + 1]uint8) {
 	size, from := uint32(unitBytes), 0
@@ -34,11 +35,14 @@ func sizeClasses() (sizes [classes]uint32, class [maxSlot/unitBytes + 1]uint8) {
 			class[u] = uint8(c)
 		}
 		from = int(size/unitBytes) + 1
-		if size < 128 {
-			size += unitBytes
-		} else {
-			size = min((size*9/8+unitBytes-1)&^(unitBytes-1), maxSlot)
+		step := size / 8
+		switch {
+		case size < 128:
+			step = unitBytes
+		case size > 2000 && size < 8192:
+			step = size / 16
 		}
+		size = min((size+step+unitBytes-1)&^(unitBytes-1), maxSlot)
 	}
 	return sizes, class
 }

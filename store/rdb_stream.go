@@ -99,7 +99,11 @@ func (w *rdbWriter) entry(b *block, e packedEntry) int {
 		w.add(packInt(int64(e.fields)))
 		before = 4
 	}
-	w.bare(b.buf[e.body:e.end], elements)
+	if e.flags&entrySameShapes != 0 {
+		b.eachShaped(e.body, w.add)
+	} else {
+		w.bare(b.buf[e.body:e.end], elements)
+	}
 	w.add(packInt(int64(before + elements)))
 	return before + elements + 1
 }
@@ -233,7 +237,8 @@ func (r *rdbReader) block(base ID) *block {
 		b.buf = appendElement(b.buf, p.next())
 	}
 	p.need(p.int() == 0)
-	b.names, b.start, b.fields = uint32(len(b.buf)), uint32(len(b.buf)), uint32(fields)
+	b.fields = uint32(fields)
+	b.beginEntries()
 	for p.left() {
 		dead -= b.load(&p)
 		b.added++
@@ -258,10 +263,14 @@ func (b *block) load(p *listpackReader) (dead int64) {
 	if own == 0 {
 		b.buf = binary.AppendUvarint(b.buf, uint64(fields))
 	}
+	body := len(b.buf)
 	for n := elements; n > 0 && !p.bad; n-- {
 		b.buf = appendElement(b.buf, p.next())
 	}
 	p.need(p.int() == before+elements)
+	if own != 0 && !p.bad {
+		b.strip(start, body)
+	}
 	if flags&streamEntryDead != 0 {
 		b.buf = b.buf[:start]
 		return 1

@@ -238,6 +238,10 @@ type Entry struct {
 
 // Each visits fields and values in turn. The bytes are valid during the visit.
 func (e Entry) Each(visit func(v []byte)) {
+	if e.at.flags&entrySameShapes != 0 {
+		e.eachShaped(visit)
+		return
+	}
 	body, names := e.block.buf[e.at.body:], e.block.buf
 	num := &e.stream.number
 	for range e.Fields {

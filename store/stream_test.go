@@ -105,11 +105,16 @@ func checkBlocks(t *testing.T, s *Stream) {
 
 func randomPairs(r *rand.Rand) []string {
 	var pairs []string
-	switch r.IntN(4) {
-	case 0:
+	switch r.IntN(12) {
+	case 0, 1, 2:
 		for range 1 + r.IntN(4) {
 			pairs = append(pairs, randomValue(r), randomValue(r))
 		}
+	case 3, 4, 5, 6, 7: // values of one length, or nearly
+		id := fmt.Sprintf("item-%0*d", 8+r.IntN(20)/19, r.IntN(99))
+		pairs = []string{"temperature", strconv.Itoa(200 + r.IntN(800)), "7", id}
+	case 8:
+		pairs = []string{"temperature", strconv.Itoa(-100000 - r.IntN(9)), "7", strings.Repeat("x", 63+r.IntN(2))}
 	default:
 		pairs = []string{"temperature", strconv.Itoa(r.IntN(1000)), "7", randomValue(r)}
 	}

@@ -9,6 +9,7 @@ import (
 // block is some consecutive entries of a stream, packed into one buffer:
 //
 //	names      of the fields that most entries have, those of the first entry
+//	shapes     of their values, 2 bytes each, where the first two agree
 //	gap        of entries trimmed from the front
 //	entries    from start on
 //
@@ -19,6 +20,9 @@ import (
 //	varint     number, less what is expected; absent with entryExpected
 //	           values alone, with entrySameNames; else a varint, how many
 //	           fields, and each field's name and value
+//
+// With entrySameShapes a value whose field has a shape stands there without
+// what that says (see shape).
 //
 // Names and values are packed elements without back lengths. The first and the
 // last entry of a block are never dead, so that its first ID and last are
@@ -35,13 +39,15 @@ type block struct {
 	live   uint32 // entries that are not dead
 	added  uint32 // entries ever added
 	dead   uint32 // bytes of dead entries behind start
+	values uint32 // bytes of the values of an entry of the shapes; 0: to be counted
 	weight int    // see entryWeight
 }
 
 const (
-	entryDead      = 1 << iota // deleted, not yet compacted away
-	entrySameNames             // its field names are the block's
-	entryExpected              // its number is 0 in a new millisecond, else the next one
+	entryDead       = 1 << iota // deleted, not yet compacted away
+	entrySameNames              // its field names are the block's
+	entryExpected               // its number is 0 in a new millisecond, else the next one
+	entrySameShapes             // with entrySameNames: its values have the block's shapes
 )
 
 const blockBytes = int64(unsafe.Sizeof(block{}))
@@ -59,9 +65,15 @@ func newBlock(id ID, pairs [][]byte, room []byte) *block {
 		b.buf = appendElement(b.buf, e)
 		b.weight += e.total()
 	}
-	b.names = uint32(len(b.buf))
-	b.start = b.names
+	b.beginEntries()
 	return b
+}
+
+// beginEntries ends the names and leaves room for the shapes.
+func (b *block) beginEntries() {
+	b.names = uint32(len(b.buf))
+	b.buf = append(b.buf, make([]byte, 2*b.fields)...)
+	b.start = uint32(len(b.buf))
 }
 
 func appendElement(buf []byte, e element) []byte {
@@ -122,6 +134,7 @@ func (b *block) add(id ID, pairs [][]byte) {
 	if same {
 		flags = entrySameNames
 	}
+	from := len(b.buf)
 	b.buf = appendHeader(b.buf, b.last, id, flags)
 	if !same {
 		b.buf = binary.AppendUvarint(b.buf, uint64(len(pairs)/2))
@@ -130,6 +143,9 @@ func (b *block) add(id ID, pairs [][]byte) {
 		if i&1 == 1 || !same {
 			b.buf = appendElement(b.buf, pack(v))
 		}
+	}
+	if same {
+		b.strip(from, b.entryBody(from))
 	}
 	b.last = id
 	b.live++
@@ -206,7 +222,11 @@ func (b *block) entryAt(at int, before ID) packedEntry {
 	}
 	e.body = at
 	elements := e.fields
-	if e.flags&entrySameNames == 0 {
+	switch {
+	case e.flags&entrySameShapes != 0:
+		e.end = b.shapedEnd(at)
+		return e
+	case e.flags&entrySameNames == 0:
 		count, n := uvarint(b.buf[at:])
 		at += n
 		e.body = at
@@ -305,11 +325,12 @@ func (b *block) trim(more func(id ID, removed int) bool) (removed int) {
 
 // compact rewrites the buffer, on the Go heap, without dead entries and gap.
 func (b *block) compact() {
-	buf := append(make([]byte, 0, len(b.buf)-int(b.dead)), b.buf[:b.names]...)
+	front := b.names + 2*b.fields
+	buf := append(make([]byte, 0, len(b.buf)-int(b.dead)), b.buf[:front]...)
 	id := b.before
 	b.each(func(e packedEntry) bool {
 		if e.flags&entryDead == 0 {
-			buf = appendHeader(buf, id, e.id, e.flags&entrySameNames)
+			buf = appendHeader(buf, id, e.id, e.flags&(entrySameNames|entrySameShapes))
 			if e.flags&entrySameNames == 0 {
 				buf = binary.AppendUvarint(buf, uint64(e.fields))
 			}
@@ -318,7 +339,7 @@ func (b *block) compact() {
 		}
 		return true
 	})
-	b.buf, b.start, b.dead = buf, b.names, 0
+	b.buf, b.start, b.dead = buf, front, 0
 }
 
 // maxRoom is the largest buffer that a sealed block hands on.
