@@ -304,7 +304,7 @@ func tooLarge(pairs [][]byte) bool {
 
 // log records the entry under the ID it got.
 func (o *xaddOptions) log(c *Ctx, s *store.Stream, id store.ID, pairs [][]byte) {
-	if !o.auto && !o.autoSeq && !o.trim.Approx {
+	if !c.Tx.Logged || !o.auto && !o.autoSeq && !o.trim.Approx {
 		return
 	}
 	var room [16][]byte

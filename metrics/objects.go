@@ -135,13 +135,6 @@ func (o *Objects) SetListQueues(match func(key []byte) bool) {
 	o.listed.Store(&match)
 }
 
-// RecordListOp is RecordQueueOp for a list, if lists of that name count.
-func (o *Objects) RecordListOp(key []byte, op QueueOp, n int, dur int64, failed bool) {
-	if o.counts(key) {
-		o.RecordQueueOp(key, op, n, dur, failed)
-	}
-}
-
 // counts tells whether a list of that name counts as a queue.
 func (o *Objects) counts(key []byte) bool {
 	match := o.listed.Load()

@@ -674,7 +674,7 @@ func BenchmarkRecordObject(b *testing.B) {
 			}
 			b.ReportAllocs()
 			for i := 0; b.Loop(); i++ {
-				o.RecordListOp(names[i%n], QueuePublish, 1, 300, false)
+				o.RecordQueueOp(names[i%n], QueuePublish, 1, 300, false)
 			}
 		})
 	}

@@ -26,8 +26,21 @@ func TestTallyEqualsSingleCounts(t *testing.T) {
 		tally.Record(loop, row, dur, failed)
 		name, op, n := []byte(names[rnd.IntN(len(names))]), QueueOp(rnd.IntN(2)), rnd.IntN(3)
 		for range 1 + rnd.IntN(3) {
-			one.RecordListOp(name, op, n, dur, failed)
+			if one.counts(name) {
+				one.RecordQueueOp(name, op, n, dur, failed)
+			}
 			tally.RecordListOp(name, op, n, dur, failed)
+		}
+		room, sop, event := []byte(names[rnd.IntN(len(names))]), StreamOp(rnd.IntN(2)), []byte(names[rnd.IntN(len(names))])
+		if rnd.IntN(3) == 0 {
+			event = nil
+		}
+		for range 1 + rnd.IntN(3) {
+			one.RecordStreamOp(room, sop, n, failed)
+			if event != nil {
+				one.RecordStreamEvent(room, event)
+			}
+			tally.RecordStreamOp(room, sop, n, event, failed)
 		}
 		if rnd.IntN(20) == 0 {
 			tally.Flush()
@@ -39,12 +52,14 @@ func TestTallyEqualsSingleCounts(t *testing.T) {
 			t.Errorf("row %d:\n%s\n%s", row, got, want)
 		}
 	}
-	shown, other := all.Collect(Queues)
-	wantShown, wantOther := one.Collect(Queues)
-	if fmt.Sprint(shown) != fmt.Sprint(wantShown) || !slices.Equal(other, wantOther) {
-		t.Errorf("got %v and %v,\nwant %v and %v", shown, other, wantShown, wantOther)
-	}
-	if got, want := all.Folded(Queues), one.Folded(Queues); got != want {
-		t.Errorf("%d folded, want %d", got, want)
+	for _, f := range []Family{Queues, Rooms, Events} {
+		shown, other := all.Collect(f)
+		wantShown, wantOther := one.Collect(f)
+		if fmt.Sprint(shown) != fmt.Sprint(wantShown) || !slices.Equal(other, wantOther) {
+			t.Errorf("family %d: got %v and %v,\nwant %v and %v", f, shown, other, wantShown, wantOther)
+		}
+		if got, want := all.Folded(f), one.Folded(f); got != want {
+			t.Errorf("family %d: %d folded, want %d", f, got, want)
+		}
 	}
 }

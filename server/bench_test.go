@@ -43,6 +43,7 @@ func newQuietSession(tb testing.TB, change func(*config.Config)) (*Server, *Sess
 	if err != nil {
 		tb.Fatal(err)
 	}
+	s.sampleMemory() // as the cron does: until then each write looks at the memory used
 	x, err := s.Open(&quietConn{})
 	if err != nil {
 		tb.Fatal(err)
@@ -84,10 +85,15 @@ func BenchmarkPipeline16(b *testing.B) {
 	value := string(bytes.Repeat([]byte("v"), 64))
 	key := func(i int) string { return fmt.Sprintf("key:%012d", i) }
 	kinds := map[string]func(i int) []string{
-		"GET":  func(i int) []string { return []string{"GET", key(i)} },
-		"SET":  func(i int) []string { return []string{"SET", key(i), value} },
-		"PING": func(int) []string { return []string{"PING"} },
-		"INCR": func(i int) []string { return []string{"INCR", fmt.Sprint("n", i)} },
+		"GET":   func(i int) []string { return []string{"GET", key(i)} },
+		"SET":   func(i int) []string { return []string{"SET", key(i), value} },
+		"PING":  func(int) []string { return []string{"PING"} },
+		"INCR":  func(i int) []string { return []string{"INCR", fmt.Sprint("n", i)} },
+		"LPUSH": func(int) []string { return []string{"LPUSH", "list", value} },
+		"SADD":  func(i int) []string { return []string{"SADD", "set", key(i)} },
+		"HSET":  func(i int) []string { return []string{"HSET", "hash", key(i), value} },
+		"ZADD":  func(i int) []string { return []string{"ZADD", "zset", fmt.Sprint(i), key(i)} },
+		"XADD":  func(int) []string { return []string{"XADD", "stream", "*", "field", value} },
 	}
 	configs := map[string]func(*config.Config){
 		"plain": nil,

@@ -271,23 +271,24 @@ func (s *Server) recordObject(w *worker, ctx *command.Ctx, op metrics.ObjectOp, 
 		}
 	default:
 		if q, ok := op.QueueOp(); ok {
-			s.objects.RecordQueueOp(key, q, n, took, failed)
+			w.tally.RecordQueueOp(key, q, n, took, failed)
 			return
 		}
-		s.recordRoom(ctx, op, key, args, n, failed)
+		s.recordRoom(w, ctx, op, key, args, n, failed)
 	}
 }
 
 // recordRoom counts a stream command; an entry added counts as an event too.
-func (s *Server) recordRoom(ctx *command.Ctx, op metrics.ObjectOp, room []byte, args [][]byte, n int, failed bool) {
+func (s *Server) recordRoom(w *worker, ctx *command.Ctx, op metrics.ObjectOp, room []byte, args [][]byte, n int, failed bool) {
 	stream, ok := op.StreamOp()
 	if !ok {
 		return
 	}
-	s.objects.RecordStreamOp(room, stream, n, failed)
+	var event []byte
 	if stream == metrics.StreamPublish && !failed && n > 0 {
-		s.objects.RecordStreamEvent(room, eventType(args, ctx.Conf.StreamEventTypeField))
+		event = eventType(args, ctx.Conf.StreamEventTypeField)
 	}
+	w.tally.RecordStreamOp(room, stream, n, event, failed)
 }
 
 var message0 = []byte("message")
@@ -321,6 +322,7 @@ func (s *Server) forgetObjects(w *worker, changes []store.Change) {
 			w.tally.Flush() // or it would bring the name back
 			s.objects.Forget(metrics.Queues, c.Key)
 		case store.KindStream:
+			w.tally.Flush()
 			s.objects.Forget(metrics.Rooms, c.Key)
 		}
 	}
