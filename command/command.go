@@ -140,7 +140,7 @@ type Ctx struct {
 	flat   [][]byte
 	digits []byte // space of decimal
 	moved  []Moved
-	leases [][]byte // keys, see ReleaseAtEnd
+	leased bool // see ReleaseAtEnd
 }
 
 // Conf holds the live options that handlers read.
@@ -231,12 +231,12 @@ type Moved struct {
 	N   int
 }
 
-// ReleaseAtEnd asks that the messages which this client was just leased from the
-// queue at key are given back when it disconnects.
-func (c *Ctx) ReleaseAtEnd(key []byte) { c.leases = append(c.leases, key) }
+// ReleaseAtEnd asks that the messages which this client was just leased are given
+// back when it disconnects.
+func (c *Ctx) ReleaseAtEnd() { c.leased = true }
 
-// Leases returns the keys that ReleaseAtEnd was told.
-func (c *Ctx) Leases() [][]byte { return c.leases }
+// Leased reports whether ReleaseAtEnd was called.
+func (c *Ctx) Leased() bool { return c.leased }
 
 // Counts returns what CountAt was told; empty if it was not called.
 func (c *Ctx) Counts() []Moved { return c.moved }
@@ -246,9 +246,7 @@ func (c *Ctx) Reset() {
 	c.Row, c.Args, c.Retry = nil, nil, false
 	c.block = Block{}
 	c.noLog, c.moved = false, c.moved[:0]
-	if len(c.leases) > 0 {
-		c.leases = nil
-	}
+	c.leased = false
 	if len(c.logged) > 0 { // keep the space, not what it points to
 		clear(c.flat)
 		clear(c.logged)

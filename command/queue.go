@@ -335,7 +335,7 @@ func consume(c *Ctx, q *store.Queue, o *consumeOptions) bool {
 	c.Count(taken)
 	c.Tx.SaveQueue(c.Args[1], q, log, false)
 	if o.release {
-		c.ReleaseAtEnd(c.Args[1])
+		c.ReleaseAtEnd()
 	}
 	return true
 }

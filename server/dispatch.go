@@ -222,8 +222,8 @@ func (s *Server) call(w *worker, ctx *command.Ctx, x *Session, cmd *command.Comm
 	if s.broker.monitoring() && x != nil && !w.retry {
 		s.feedMonitors(x, cmd, args, w.now())
 	}
-	if keys := ctx.Leases(); len(keys) > 0 && x != nil {
-		x.releaseAtEnd(db, keys)
+	if ctx.Leased() && x != nil {
+		x.leased()
 	}
 	if changes := w.tx.Changes(); len(changes) > 0 {
 		s.commit(w, ctx, x, args, db, changes)

@@ -8,36 +8,23 @@ import (
 	"synap/store"
 )
 
-// leases are the queues from which a client took messages with AUTORELEASE.
-// Another goroutine may have served the client.
+// leases are the messages that a client took with AUTORELEASE. Another goroutine
+// may have served it.
 type leases struct {
 	mu    sync.Mutex // guards both
-	keys  map[leasedKey]struct{}
+	any   bool
 	ended bool
 }
 
-type leasedKey struct {
-	db  int
-	key string
-}
-
-// releaseAtEnd remembers queues for the client's end. If it has ended already,
-// the messages are given back at once, but not on this goroutine, which holds
-// the queue's shard.
-func (x *Session) releaseAtEnd(db int, keys [][]byte) {
+// leased remembers for the client's end that it holds messages. If it has ended
+// already they are given back at once, but not on this goroutine, which holds the
+// queue's shard.
+func (x *Session) leased() {
 	l := &x.leases
 	l.mu.Lock()
 	defer l.mu.Unlock()
-	for _, key := range keys {
-		k := leasedKey{db, string(key)}
-		if l.ended {
-			go x.srv.release(k, uint64(x.conn.ID()))
-			continue
-		}
-		if l.keys == nil {
-			l.keys = make(map[leasedKey]struct{})
-		}
-		l.keys[k] = struct{}{}
+	if l.any = true; l.ended {
+		go x.srv.release(uint64(x.conn.ID()))
 	}
 }
 
@@ -45,21 +32,38 @@ func (x *Session) releaseAtEnd(db int, keys [][]byte) {
 func (x *Session) releaseLeases() {
 	l := &x.leases
 	l.mu.Lock()
-	keys := l.keys
-	l.keys, l.ended = nil, true
+	l.ended = true
+	any := l.any
 	l.mu.Unlock()
-	for k := range keys {
-		x.srv.release(k, uint64(x.conn.ID()))
+	if any {
+		x.srv.release(uint64(x.conn.ID()))
 	}
 }
 
-// release gives back what a client that has ended was leased from a queue.
-func (s *Server) release(k leasedKey, client uint64) {
+// release gives back what a client that has ended holds, wherever its queues are
+// by now.
+func (s *Server) release(client uint64) {
 	w := s.spare.Get().(*worker)
 	defer s.putBack(w)
+	for range releaseRounds {
+		queues := s.store.QueuesOf(client)
+		for _, name := range queues {
+			s.releaseFrom(w, name, client)
+		}
+		if len(queues) == 0 {
+			return
+		}
+	}
+}
+
+// releaseRounds is how often queues are looked for that others rename meanwhile.
+// What one in vain leaves behind comes back when its deadline passes.
+const releaseRounds = 8
+
+func (s *Server) releaseFrom(w *worker, name store.QueueName, client uint64) {
 	w.begin(s)
-	key := []byte(k.key)
-	s.store.Begin(&w.tx, k.db, w.now()/int64(time.Millisecond))
+	key := []byte(name.Key)
+	s.store.Begin(&w.tx, name.DB, w.now()/int64(time.Millisecond))
 	w.tx.LockKey(key)
 	w.tx.Event = "qnack"
 	if q, err := w.tx.Queue(key, store.Peek); err == nil && q != nil {

@@ -385,7 +385,7 @@ func (s *Server) runForSide(db int, args [][]byte) []byte {
 // rateBook remembers what queues had counted when they were last looked at.
 type rateBook struct {
 	mu   sync.Mutex // guards last
-	last map[leasedKey]rateMark
+	last map[store.QueueName]rateMark
 }
 
 type rateMark struct {
@@ -403,14 +403,14 @@ const (
 func (b *rateBook) since(db int, name string, c store.QueueCounters, now time.Time) *queueRates {
 	b.mu.Lock()
 	defer b.mu.Unlock()
-	k := leasedKey{db, name}
+	k := store.QueueName{DB: db, Key: name}
 	old, ok := b.last[k]
 	took := now.Sub(old.at)
 	if ok && took < rateLeast {
 		return &old.rates
 	}
 	if b.last == nil || len(b.last) >= rateMarks {
-		b.last = map[leasedKey]rateMark{}
+		b.last = map[store.QueueName]rateMark{}
 	}
 	mark := rateMark{at: now, c: c}
 	if ok && c.Published >= old.c.Published && c.Consumed >= old.c.Consumed && c.Acked >= old.c.Acked {

@@ -96,6 +96,7 @@ func (c *contents) wind(s slot) {
 	c.setAlarm(n, s.h, o.Due())
 	if q, ok := o.(*Queue); ok {
 		q.share()
+		q.settleIn(s)
 	}
 }
 

@@ -6,6 +6,7 @@ import (
 	"math/bits"
 	"strconv"
 	"sync"
+	"sync/atomic"
 	"unsafe"
 )
 
@@ -36,6 +37,11 @@ type Queue struct {
 	filled  uint16 // priorities that have ready messages, a bit each
 	stats   QueueCounters
 	told    QueueTotals // what the store's totals hold of this queue
+
+	owned  map[uint64]owned // leased messages by the client at whose end they go back
+	home   atomic.Pointer[contents]
+	record uint32 // in home
+	hash   uint64 // of the key
 }
 
 // QueueSettings are the properties of a queue, set by QCREATE.
@@ -299,6 +305,8 @@ func (q *Queue) Bytes() int64 {
 
 func (q *Queue) release() {
 	q.tell(QueueTotals{Counters: q.told.Counters})
+	q.releaseOwners()
+	q.home.Store(nil)
 	q.all.release()
 	q.seen.release()
 	q.dead.release()
@@ -457,7 +465,9 @@ func (q *Queue) Consume(c *QueueConsumer, n int, now int64, log *QueueLog, visit
 		if m.deliveries() > 0 {
 			log.again++
 		}
-		q.lease(m, worker, deadline).owner = c.Owner
+		if at := q.lease(m, worker, deadline); c.Owner != 0 {
+			q.own(at, c.Owner)
+		}
 		log.lease(c.Name, deadline)
 		more = visit(Message{m: m, State: Unacked})
 	}
@@ -487,7 +497,7 @@ func (q *Queue) leave(p int) {
 }
 
 // lease hands a message that was taken from the ready ones to a consumer.
-func (q *Queue) lease(m message, worker uint32, deadline int64) *ticket {
+func (q *Queue) lease(m message, worker uint32, deadline int64) uint32 {
 	t := ticket{seq: m.seq, when: deadline, state: Unacked, consumer: worker}
 	at := m.ticket()
 	if at != noTicket {
@@ -503,7 +513,7 @@ func (q *Queue) lease(m message, worker uint32, deadline int64) *ticket {
 	q.workers.list[worker].unacked++
 	q.count[Unacked]++
 	q.stats.Consumed++
-	return q.tickets.at(at)
+	return at
 }
 
 // heldBy returns the ticket that a receipt stands for; false if it is no longer
@@ -548,6 +558,7 @@ func (q *Queue) ack(at uint32) {
 
 // unlease takes a message from its holder.
 func (q *Queue) unlease(at uint32) uint64 {
+	q.disown(at)
 	t := q.tickets.at(at)
 	q.workers.list[t.consumer].unacked--
 	q.count[Unacked]--
@@ -624,7 +635,6 @@ func (q *Queue) giveBack(at uint32, due, now int64) {
 	if m.failed() == 0 {
 		m.setFailed(now)
 	}
-	q.tickets.at(at).owner = 0
 	when := earlier(due, m.dies())
 	switch {
 	case due != 0:
@@ -649,19 +659,6 @@ func (q *Queue) Extend(receipt []byte, deadline, now int64, log *QueueLog) bool 
 		log.reschedule(q.tickets.at(at).seq, deadline)
 	}
 	return ok
-}
-
-// ReleaseOwner gives back every message leased for the given client and returns
-// how many there were. O(leases).
-func (q *Queue) ReleaseOwner(owner uint64, now int64, log *QueueLog) int {
-	n := 0
-	q.tickets.each(func(at uint32, t *ticket) {
-		if t.state == Unacked && t.owner == owner {
-			q.fail(at, DeadNack, 0, now, log)
-			n++
-		}
-	})
-	return n
 }
 
 // Due returns when the next timer fires, in unix milliseconds; 0 = never.
@@ -743,6 +740,7 @@ func (q *Queue) purge(s QueueState) {
 			return
 		}
 		if s == Unacked {
+			q.disown(at)
 			q.workers.list[t.consumer].unacked--
 		}
 		q.erase(t.seq)

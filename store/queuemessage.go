@@ -381,6 +381,8 @@ type ticket struct {
 	owner    uint64 // client at whose end the lease ends; 0 = none
 	place    uint32 // in the heap
 	consumer uint32 // of a lease
+	before   uint32 // of the same owner
+	after    uint32
 	state    QueueState
 	live     bool
 }

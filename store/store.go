@@ -43,6 +43,7 @@ type Store struct {
 	_ [64]byte // every transaction reads what is above; what is below is written often
 
 	queues        queueTotals
+	owners        owners
 	awaited       atomic.Int64 // see Await
 	sooner        chan struct{}
 	expireAt      atomic.Uint32 // shard where active expiry goes on
