@@ -54,6 +54,7 @@ type Config struct {
 	// Limits on clients.
 	MaxClients                     int
 	MaxClientsReserved             int // extra slots for loopback peers
+	MigrateMaxClients              int
 	Timeout                        int // seconds without a command; 0 = for ever
 	TCPKeepAlive                   int // seconds; 0 = off
 	ClientFirstByteTimeout         int // seconds, while unauthenticated
@@ -100,7 +101,18 @@ type Config struct {
 	AOFLoadTruncated bool
 	DBFileName       string // within Dir
 	Save             []SavePoint
-	ShutdownTimeout  int // seconds
+
+	StopWritesOnBgsaveError    bool
+	RDBCompression             bool
+	RDBChecksum                bool
+	RDBSaveIncrementalFsync    bool
+	AOFRewriteIncrementalFsync bool
+	AOFUseRDBPreamble          bool
+	AutoAOFRewritePercentage   int // 0: never
+	AutoAOFRewriteMinSize      int64
+	NoAppendFsyncOnRewrite     bool
+
+	ShutdownTimeout int // seconds
 
 	// What is watched.
 	SlowlogLogSlowerThan           int64 // µs; < 0 = off

@@ -20,7 +20,9 @@ var redisNames = strings.Fields(`port bind unixsocket unixsocketperm tcp-backlog
 	stream-node-max-bytes stream-node-max-entries appendonly save dir hz shutdown-timeout enable-debug-command
 	enable-protected-configs loglevel logfile slowlog-log-slower-than slowlog-max-len latency-monitor-threshold
 	latency-tracking latency-tracking-info-percentiles hll-sparse-max-bytes notify-keyspace-events tracking-table-max-keys
-	appendfsync appenddirname appendfilename aof-load-truncated dbfilename`)
+	appendfsync appenddirname appendfilename aof-load-truncated dbfilename aof-use-rdb-preamble auto-aof-rewrite-percentage
+	auto-aof-rewrite-min-size no-appendfsync-on-rewrite aof-rewrite-incremental-fsync stop-writes-on-bgsave-error
+	rdbcompression rdbchecksum rdb-save-incremental-fsync`)
 
 func TestRows(t *testing.T) {
 	redis := map[string]bool{}
@@ -101,7 +103,9 @@ var busyArgs = []string{
 	"--rate-limit-enabled", "yes", "--rate-limit-requests-per-second", "0.5", "--rate-limit-burst-size", "3", "--rate-limit-action", "close", "--rate-limit-dry-run", "yes",
 	"--rate-limit-exempt", "127.0.0.0/8", "--rate-limit-ipv6-prefix", "48", "--rate-limit-connections-per-second", "4", "--rate-limit-max-connections", "5",
 	"--appendonly", "yes", "--appendfsync", "always", "--appenddirname", "log", "--appendfilename", "writes", "--aof-load-truncated", "no",
-	"--dbfilename", "all.rdb", "--save", "900 1 60 100",
+	"--dbfilename", "all.rdb", "--save", "900 1 60 100", "--aof-use-rdb-preamble", "no", "--auto-aof-rewrite-percentage", "50",
+	"--auto-aof-rewrite-min-size", "1mb", "--no-appendfsync-on-rewrite", "yes", "--aof-rewrite-incremental-fsync", "no",
+	"--stop-writes-on-bgsave-error", "no", "--rdbcompression", "no", "--rdbchecksum", "no", "--rdb-save-incremental-fsync", "no",
 	"--rate-limit-auth-failures-per-minute", "6", "--rate-limit-error-prefix", "BUSY", "--rate-limit-cost-by-size", "yes",
 }
 

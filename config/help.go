@@ -25,8 +25,7 @@ func Help() string {
 
 `)
 	for _, g := range groups {
-		b.WriteString(g.Title + "\n")
-		line := " "
+		line := g.Title + ":"
 		for _, o := range g.Options {
 			if len(line)+1+len(o.Name) > 96 {
 				b.WriteString(line + "\n")

@@ -51,6 +51,15 @@ func appendBulk(dst, b []byte) []byte {
 	return append(append(dst, b...), "\r\n"...)
 }
 
+// AppendRecord appends a command as it stands in a log outside of batches; own
+// says that a Redis does not know it.
+func AppendRecord(dst []byte, own bool, args ...[]byte) []byte {
+	if own {
+		return appendOwn(dst, &Record{Args: args})
+	}
+	return appendCommand(dst, args...)
+}
+
 // appendOwn appends a record that a Redis does not know, as PUBLISH.
 func appendOwn(dst []byte, r *Record) []byte {
 	text := []byte{ownVersion}

@@ -13,6 +13,8 @@ import (
 // Rewrite replaces the files of a log by a base that holds the state of one
 // moment, the cut, and an increment of what came after it.
 type Rewrite struct {
+	Commands bool // the base is a list of commands, not a snapshot
+
 	a     *AOF
 	next  *increment
 	fails int
@@ -106,10 +108,15 @@ func (r *Rewrite) Commit(write func(io.Writer) error) error {
 	a.bases++ // never again: a manifest that could not be written may name it
 	m := Manifest{baseSeq: a.bases}
 	a.io.Unlock()
-	m.Base = fmt.Sprintf("%s.%d.base.rdb", a.files.Name, m.baseSeq)
+	form := "rdb"
+	if r.Commands {
+		form = "aof"
+	}
+	m.Base = fmt.Sprintf("%s.%d.base.%s", a.files.Name, m.baseSeq, form)
 	var size counter
 	err := WriteFile(a.disk, a.files.path(m.Base), func(w io.Writer) error {
-		return write(io.MultiWriter(w, &size))
+		size.w = w
+		return write(&size)
 	})
 	if err == nil {
 		err = r.syncNext()
@@ -120,9 +127,9 @@ func (r *Rewrite) Commit(write func(io.Writer) error) error {
 	if err != nil {
 		return errors.Join(err, r.abandon())
 	}
-	a.baseSize.Store(int64(size))
+	a.baseSize.Store(size.n)
 	a.io.Lock()
-	a.size.Store(int64(size) + r.next.size)
+	a.size.Store(size.n + r.next.size)
 	a.io.Unlock()
 	a.poke()
 	a.notify()
@@ -236,9 +243,21 @@ func (f Files) owns(name string) bool {
 }
 
 // counter counts what is written.
-type counter int64
+type counter struct {
+	w io.Writer
+	n int64
+}
 
 func (c *counter) Write(b []byte) (int, error) {
-	*c += counter(len(b))
-	return len(b), nil
+	n, err := c.w.Write(b)
+	c.n += int64(n)
+	return n, err
+}
+
+// Sync syncs what is written so far, if that can be.
+func (c *counter) Sync() error {
+	if f, ok := c.w.(interface{ Sync() error }); ok {
+		return f.Sync()
+	}
+	return nil
 }

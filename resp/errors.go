@@ -192,12 +192,22 @@ const (
 	ErrLoading          Error = "LOADING Redis is loading the dataset in memory"
 	ErrSaving           Error = "ERR Background save already in progress"
 	ErrRewriting        Error = "ERR Background append only file rewriting already in progress"
+	ErrRewritingNow     Error = "ERR Another child process is active (AOF?): can't BGSAVE right now. Use BGSAVE SCHEDULE in order to schedule a BGSAVE whenever possible."
+	ErrUnsaved          Error = "MISCONF Redis is configured to save RDB snapshots, but it's currently unable to persist to disk. Commands that may modify the data set are disabled, because this instance is configured to report errors during writes if RDB snapshotting fails (stop-writes-on-bgsave-error option). Please check the Redis logs for details about the RDB error."
 	ErrLogOff           Error = "ERR BGREWRITEAOF needs appendonly yes"
 	ErrShutdown         Error = "ERR Errors trying to SHUTDOWN. Check logs."
 	ErrShutdownNone     Error = "ERR No shutdown in progress."
 	ErrClusterDisabled  Error = "ERR This instance has cluster support disabled"
 	ErrDebugDisallowed  Error = "ERR DEBUG command not allowed. If the enable-debug-command option is set to \"local\", you can run it from a local connection, otherwise you need to set this option in the configuration file, and then restart the server."
 	ErrModuleDisallowed Error = "ERR MODULE command not allowed. If the enable-module-command option is set to \"local\", you can run it from a local connection, otherwise you need to set this option in the configuration file, and then restart the server."
+
+	// MIGRATE.
+	ErrMigrateKeys       Error = "ERR When using MIGRATE KEYS option, the key argument must be set to the empty string"
+	ErrMigrateConnecting Error = "IOERR error or timeout connecting to the client"
+	ErrMigrateWriting    Error = "IOERR error or timeout writing to target instance"
+	ErrMigrateReading    Error = "IOERR error or timeout reading from target instance"
+	ErrMigrateChanged    Error = "ERR a key was changed while it was sent: it stays here too, MIGRATE it again with REPLACE"
+	ErrMigrateBusy       Error = "ERR as many MIGRATE commands run as migrate-max-clients allows"
 
 	// Transactions.
 	ErrNestedMulti      Error = "ERR MULTI calls can not be nested"
@@ -258,6 +268,11 @@ const Denied Error = "DENIED Running in protected mode because protected mode is
 // ExecAborted refuses an EXEC for the reason e.
 func ExecAborted(e Error) Error {
 	return "EXECABORT Transaction discarded because of: " + Error(strings.TrimPrefix(string(e), "ERR "))
+}
+
+// TargetReplied is the answer to a MIGRATE whose target answered text instead of OK.
+func TargetReplied(text string) Error {
+	return Error(oneLine("ERR Target instance replied with error: " + text))
 }
 
 // NoQueue is the answer where a queue must exist.

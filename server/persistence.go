@@ -38,6 +38,13 @@ type persistence struct {
 
 	save    saveState
 	rewrite saveState
+	current atomic.Pointer[store.Snapshot] // being written; nil: none
+	unsaved atomic.Bool                    // no writes until a snapshot succeeds: MISCONF
+	policy  atomic.Uint32                  // journal.Policy that appendfsync asks for
+	lenient atomic.Bool                    // no-appendfsync-on-rewrite
+	loaded  atomic.Int64                   // keys of the snapshot loaded last
+	expired atomic.Int64                   // … that were dropped
+	disked  diskWork
 	atSave  atomic.Int64 // counters.dirty at the last snapshot
 	noSave  atomic.Bool  // SHUTDOWN NOSAVE
 	forced  atomic.Bool  // SHUTDOWN SAVE
@@ -54,7 +61,11 @@ type saveState struct {
 	failed  atomic.Bool
 	last    atomic.Int64 // unix seconds of the last success
 	tried   atomic.Int64 // … of the last end
-	count   atomic.Int64
+	count   atomic.Int64 // successes
+	errors  atomic.Int64
+	inARow  atomic.Int64 // failures since the last success
+	early   atomic.Int64 // bytes the last one wrote because they were about to change
+	due     atomic.Bool  // asked for while another was running
 }
 
 func (st *saveState) begin(now time.Time) bool {
@@ -72,6 +83,10 @@ func (st *saveState) end(now time.Time, err error) {
 	if err == nil {
 		st.last.Store(now.Unix())
 		st.count.Add(1)
+		st.inARow.Store(0)
+	} else {
+		st.errors.Add(1)
+		st.inARow.Add(1)
 	}
 	st.running.Store(false)
 }
@@ -86,6 +101,7 @@ func (s *Server) newPersistence(c *config.Config) {
 		s.store.SetLogged(true)
 	} else {
 		p.aof = journal.NewAOF(p.disk, s.logFiles(), s.logFailed)
+		p.aof.Watch(s.watchDisk)
 		s.journal = p.aof
 	}
 	s.journal.Notify(s.openGates)
@@ -137,7 +153,7 @@ func (s *Server) closeData() error {
 	if p.forced.Load() || len(s.Config().Save) > 0 && !p.noSave.Load() {
 		p.save.begin(s.now())
 		err := s.saveNow(nil)
-		p.save.end(s.now(), err)
+		s.endSave(err)
 		if err != nil {
 			errs = append(errs, fmt.Errorf("the last snapshot: %w", err))
 		} else {
@@ -160,10 +176,13 @@ func (s *Server) closeData() error {
 // applyPersistence takes over the live options.
 func (s *Server) applyPersistence(c *config.Config) {
 	p := &s.persist
+	s.refuseUnsaved(c)
 	if p.aof == nil {
 		return
 	}
-	p.aof.SetPolicy(map[string]journal.Policy{"always": journal.Always, "everysec": journal.EverySecond, "no": journal.Never}[c.AppendFsync])
+	p.policy.Store(uint32(map[string]journal.Policy{"always": journal.Always, "everysec": journal.EverySecond, "no": journal.Never}[c.AppendFsync]))
+	p.lenient.Store(c.NoAppendFsyncOnRewrite)
+	p.setPolicy()
 	if s.cfg.Load() == nil || p.loading.Load() || c.AppendOnly == s.Config().AppendOnly {
 		return
 	}
@@ -210,18 +229,6 @@ func (s *Server) lockAll() *store.Tx {
 	return tx
 }
 
-// snapshotOptions says how snapshots are written; base: as the log's base.
-func (s *Server) snapshotOptions(base bool) store.SnapshotOptions {
-	isBase := "0"
-	if base {
-		isBase = "1"
-	}
-	return store.SnapshotOptions{Aux: []string{
-		"redis-ver", RedisVersion, "redis-bits", "64", "ctime", fmt.Sprint(s.now().Unix()),
-		"used-mem", fmt.Sprint(s.usedMemory()), "aof-base", isBase, "synap-ver", s.opts.Version,
-	}}
-}
-
 // rewriteLog makes a new base of all data and logs what comes after it, whether
 // or not anything was logged before. No shard may be locked.
 func (s *Server) rewriteLog() error {
@@ -249,16 +256,24 @@ func (s *Server) rewriteLocked() error {
 	rewrite.Cut()
 	s.store.SetLogged(true)
 	p.on.Store(true)
-	snapshot := tx.Cut(s.snapshotOptions(true))
+	o := s.snapshotOptions(true)
+	snapshot := tx.Cut(o)
 	tx.Unlock()
 	defer snapshot.Close()
 	if first {
 		p.aof.Start()
 	}
-	if err := rewrite.Commit(snapshot.WriteTo); err != nil {
+	rewrite.Commands = o.Record != nil
+	err = rewrite.Commit(func(w io.Writer) error {
+		return s.writeCut(&p.rewrite, snapshot, syncSome(w, s.Config().AOFRewriteIncrementalFsync))
+	})
+	if err != nil {
 		return err
 	}
 	p.failed.Store(false)
+	if p.aof.Err() != nil { // it has failed again by now
+		p.failed.Store(true)
+	}
 	return nil
 }
 
@@ -267,6 +282,7 @@ func (s *Server) rewriteLocked() error {
 func (s *Server) logFailed(err error) {
 	p := &s.persist
 	p.failed.Store(true)
+	p.disked.failures.Add(1)
 	s.log.Error("the log cannot be written: writes are refused until a new base is on disk", "error", err)
 	if p.recovering.Swap(true) {
 		return
@@ -274,79 +290,31 @@ func (s *Server) logFailed(err error) {
 	p.work.Add(1)
 	go func() {
 		defer p.work.Done()
-		defer p.recovering.Store(false)
-		for p.failed.Load() {
-			select {
-			case <-s.stopCron:
-				return
-			case <-time.After(time.Second):
-			}
-			if err := s.rewriteLog(); err != nil {
-				s.log.Error("the log cannot be begun anew", "error", err)
-				continue
-			}
-			s.log.Info("the log was begun anew: writes are accepted again")
+		for again := true; again; {
+			again = s.recoverLog()
+			p.recovering.Store(false)
+			again = again && p.failed.Load() && !p.recovering.Swap(true) // it may have failed since
 		}
 	}()
 }
 
-// saveNow writes a snapshot; tx holds all shards, or is nil.
-func (s *Server) saveNow(tx *store.Tx) error {
+// recoverLog tries to begin the log anew, ever more seldom, until that succeeds
+// or the server ends; then it returns false.
+func (s *Server) recoverLog() bool {
 	p := &s.persist
-	p.saving.Lock()
-	defer p.saving.Unlock()
-	c, o := s.Config(), s.snapshotOptions(false)
-	write := func(w io.Writer) error { return tx.WriteSnapshot(o, w) }
-	dirty := s.counters.dirty.Load()
-	if tx == nil {
-		p.cutting.Lock()
-		defer p.cutting.Unlock()
-		tx := s.lockAll()
-		dirty = s.counters.dirty.Load()
-		snapshot := tx.Cut(o)
-		tx.Unlock()
-		defer snapshot.Close()
-		write = snapshot.WriteTo
+	for wait := 50 * time.Millisecond; p.failed.Load(); wait = min(2*wait, time.Second) {
+		select {
+		case <-s.stopCron:
+			return false
+		case <-time.After(wait):
+		}
+		if err := s.rewriteLog(); err != nil {
+			s.log.Error("the log cannot be begun anew", "error", err)
+			continue
+		}
+		s.log.Info("the log was begun anew: writes are accepted again")
 	}
-	if err := journal.WriteFile(journal.Dir(c.Dir), c.DBFileName, write); err != nil {
-		s.log.Error("no snapshot was written", "file", c.DBFileName, "error", err)
-		return err
-	}
-	p.atSave.Store(dirty)
-	return nil
-}
-
-// saveInBackground starts a snapshot and reports whether none was running.
-func (s *Server) saveInBackground() bool {
-	p := &s.persist
-	if !p.save.begin(s.now()) {
-		return false
-	}
-	p.work.Add(1)
-	go func() {
-		defer p.work.Done()
-		p.save.end(s.now(), s.saveNow(nil))
-	}()
 	return true
-}
-
-// saveRetry is how long after a failed snapshot the next is due at the earliest.
-const saveRetry = 5
-
-// savePoints starts a snapshot if option save asks for one.
-func (s *Server) savePoints() {
-	p, now := &s.persist, s.now().Unix()
-	changes := s.counters.dirty.Load() - p.atSave.Load()
-	if p.save.failed.Load() && now-p.save.tried.Load() <= saveRetry || p.save.running.Load() {
-		return
-	}
-	for _, point := range s.Config().Save {
-		if changes >= point.Changes && now-p.save.last.Load() > point.Seconds && changes > 0 {
-			s.log.Info("saving: enough has changed", "changes", changes, "seconds", point.Seconds)
-			s.saveInBackground()
-			return
-		}
-	}
 }
 
 // missing tells whether err says that there is no such file.

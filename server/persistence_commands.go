@@ -34,7 +34,7 @@ func save(x *Session, c *command.Ctx) {
 		return
 	}
 	err := s.saveNow(c.Tx)
-	st.end(s.now(), err)
+	s.endSave(err)
 	if err != nil {
 		c.Reply.ErrorText("ERR")
 		return
@@ -47,11 +47,20 @@ func saveInBackground(x *Session, c *command.Ctx) {
 		c.Reply.Error(resp.ErrSyntax)
 		return
 	}
-	if !x.srv.saveInBackground() {
+	p := &x.srv.persist
+	switch inExec := c == &x.current.inner; {
+	case p.save.running.Load():
 		c.Reply.Error(resp.ErrSaving)
-		return
+	case inExec || p.rewrite.running.Load() && len(c.Args) == 2:
+		p.save.due.Store(true)
+		c.Reply.Status("Background saving scheduled")
+	case p.rewrite.running.Load():
+		c.Reply.Error(resp.ErrRewritingNow)
+	case x.srv.saveInBackground():
+		c.Reply.Status("Background saving started")
+	default:
+		c.Reply.Error(resp.ErrSaving)
 	}
-	c.Reply.Status("Background saving started")
 }
 
 func lastSave(x *Session, c *command.Ctx) { c.Reply.Int(x.srv.persist.save.last.Load()) }
@@ -65,24 +74,26 @@ func rewriteInBackground(x *Session, c *command.Ctx) {
 	case p.rewrite.running.Load():
 		c.Reply.Error(resp.ErrRewriting)
 		return
+	case c == &x.current.inner || p.save.running.Load():
+		p.rewrite.due.Store(true)
+		c.Reply.Status("Background append only file rewriting scheduled")
+		return
 	}
-	p.work.Add(1)
-	go func() {
-		defer p.work.Done()
-		if err := s.rewriteLog(); err != nil {
-			s.log.Error("the log was not rewritten", "error", err)
-		}
-	}()
+	s.rewriteLogInBackground()
 	c.Reply.Status("Background append only file rewriting started")
 }
 
 // misconf is what a write is told while the log cannot be written.
 func (s *Server) misconf() resp.Error {
-	text := "the log was interrupted"
-	if err := s.persist.aof.Err(); err != nil {
-		text = err.Error()
+	return resp.Misconf(s.persist.failure())
+}
+
+// failure says why the log takes no writes.
+func (p *persistence) failure() string {
+	if err := p.aof.Err(); err != nil {
+		return err.Error()
 	}
-	return resp.Misconf(text)
+	return "the log was interrupted"
 }
 
 // debugReload is DEBUG RELOAD: a snapshot is written, everything forgotten, and
@@ -94,7 +105,7 @@ func debugReload(x *Session, c *command.Ctx, _ [][]byte) {
 		return
 	}
 	err := s.saveNow(c.Tx)
-	s.persist.save.end(s.now(), err)
+	s.endSave(err)
 	if err != nil {
 		c.Reply.ErrorText("ERR " + err.Error())
 		return

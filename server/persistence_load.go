@@ -95,6 +95,7 @@ const loadStep = 1000
 // Snapshot implements journal.Target.
 func (t *loadTarget) Snapshot(data []byte) (int, error) {
 	r := store.NewSnapshotReader(data, t.now)
+	r.Unsure = !t.s.Config().RDBChecksum
 	for more := true; more; {
 		tx := t.held
 		if tx == nil {
@@ -114,6 +115,8 @@ func (t *loadTarget) Snapshot(data []byte) (int, error) {
 		}
 		t.Progress(r.Offset() - before)
 	}
+	t.s.persist.loaded.Store(int64(r.Keys))
+	t.s.persist.expired.Store(int64(r.Expired))
 	if r.Skipped > 0 {
 		t.s.log.Warn("the snapshot holds functions, which are not supported: they were left out", "libraries", r.Skipped)
 	}

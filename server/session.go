@@ -48,6 +48,7 @@ type Session struct {
 	dirty      atomic.Bool // a watched key was touched
 	sub        *subscriber // nil until the first SUBSCRIBE or MONITOR
 	parked     *parked
+	migration  *migration // the MIGRATE that runs
 	bucket     *limiter.Handle
 	input      int // bytes the door holds for us
 	limits     *resp.Limits
@@ -65,21 +66,22 @@ type Session struct {
 
 // published is what CLIENT LIST, INFO and the cron read of a session.
 type published struct {
-	last     atomic.Int64 // Monotonic>>lastShift of the last request
-	command  atomic.Int32 // ID of the last command, -1 none
-	db       atomic.Int32
-	flags    atomic.Uint32 // session flags, see clientFlags
-	multi    atomic.Int32  // queued commands, -1 outside MULTI
-	watch    atomic.Int32
-	qbuf     atomic.Int64
-	obuf     atomic.Int64
-	multiMem atomic.Int64
-	watchMem atomic.Int64
-	resp     atomic.Int32
-	softFrom atomic.Int64 // Monotonic when the output passed the soft limit, 0 = not
-	names    atomic.Pointer[clientNames]
-	noEvict  atomic.Bool
-	evicted  atomic.Bool // chosen to go for maxmemory-clients
+	last       atomic.Int64 // Monotonic>>lastShift of the last request
+	command    atomic.Int32 // ID of the last command, -1 none
+	db         atomic.Int32
+	flags      atomic.Uint32 // session flags, see clientFlags
+	multi      atomic.Int32  // queued commands, -1 outside MULTI
+	watch      atomic.Int32
+	qbuf       atomic.Int64
+	obuf       atomic.Int64
+	multiMem   atomic.Int64
+	watchMem   atomic.Int64
+	migrateMem atomic.Int64 // bytes on their way to another server
+	resp       atomic.Int32
+	softFrom   atomic.Int64 // Monotonic when the output passed the soft limit, 0 = not
+	names      atomic.Pointer[clientNames]
+	noEvict    atomic.Bool
+	evicted    atomic.Bool // chosen to go for maxmemory-clients
 }
 
 // clientNames are the words a client gave itself.
@@ -195,6 +197,7 @@ func (x *Session) Closed() {
 	}
 	w := x.worker()
 	x.unwatch()
+	x.abandonMigration(w)
 	x.giveBack(w)
 	if tr := x.tracker.Load(); tr != nil {
 		x.srv.tracking.leave(tr)
@@ -373,8 +376,10 @@ func (x *Session) admit(w *worker, cmd *command.Command, args [][]byte) (resp.Ne
 	if x.srv.persist.loading.Load() && f&command.Loading == 0 {
 		return x.refuse(w, cmd, resp.ErrLoading), true
 	}
-	if x.srv.persist.failed.Load() && (f&command.Write != 0 || cmd.Name == execName && x.multi != nil && x.multi.writes) {
-		return x.refuse(w, cmd, x.srv.misconf()), true
+	if f&command.Write != 0 || cmd.Name == execName && x.multi != nil && x.multi.writes {
+		if e := x.srv.refused(); e != "" {
+			return x.refuse(w, cmd, e), true
+		}
 	}
 	if x.srv.memory.tight.Load() && x.mayGrow(cmd) && !x.srv.makeRoom(w) {
 		return x.refuse(w, cmd, resp.ErrOOM), true

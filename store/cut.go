@@ -59,7 +59,7 @@ type laterKey struct {
 	key  []byte
 }
 
-// Cut begins a snapshot of the data as it is now, to be written by WriteTo. The
+// Cut begins a snapshot of the data as it is now, to be written by Save. The
 // transaction holds all shards. One snapshot is written at a time.
 func (tx *Tx) Cut(o SnapshotOptions) *Snapshot {
 	st := tx.store
@@ -84,9 +84,9 @@ func (tx *Tx) Cut(o SnapshotOptions) *Snapshot {
 	return s
 }
 
-// WriteTo writes the snapshot. It returns when all of it is written, or when
+// Save writes the snapshot. It returns when all of it is written, or when
 // w fails: then nothing is left of the snapshot either.
-func (s *Snapshot) WriteTo(w io.Writer) error {
+func (s *Snapshot) Save(w io.Writer) error {
 	var walked sync.WaitGroup
 	walked.Add(1)
 	go func() {

@@ -250,7 +250,7 @@ func TestCutUnderLoad(t *testing.T) {
 		snapshot := tx.Cut(SnapshotOptions{})
 		tx.Unlock()
 		var out bytes.Buffer
-		if err := snapshot.WriteTo(&out); err != nil {
+		if err := snapshot.Save(&out); err != nil {
 			t.Fatal(err)
 		}
 		if got := digestOfSnapshot(t, out.Bytes()); got != want {
@@ -286,7 +286,7 @@ func TestCutGivenUp(t *testing.T) {
 		d.tx.Unlock()
 		if i%3 == 0 {
 			pipe := brokenPipe(d.rnd.IntN(100_000))
-			if err := s.WriteTo(&pipe); err == nil && pipe < 0 {
+			if err := s.Save(&pipe); err == nil && pipe < 0 {
 				t.Fatal("the failure is not reported")
 			}
 		}
@@ -296,7 +296,7 @@ func TestCutGivenUp(t *testing.T) {
 		next := tx.Cut(SnapshotOptions{Plain: true, Unsure: true})
 		tx.Unlock()
 		var out bytes.Buffer
-		if err := next.WriteTo(&out); err != nil {
+		if err := next.Save(&out); err != nil {
 			t.Fatal(err)
 		}
 		if got := digestOfSnapshot(t, out.Bytes()); got != want {

@@ -58,7 +58,7 @@ const (
 
 // An LFU clock is 16 bits of minutes and 8 bits of counter, as in Redis.
 
-func (tx *Tx) minutes() uint32 { return uint32(tx.Now/60000) & 0xffff }
+func (tx *Tx) minutes() uint32 { return uint32(tx.begun/60000) & 0xffff }
 
 // newClock returns the access clock of a new entry.
 func (tx *Tx) newClock() uint32 {

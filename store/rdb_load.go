@@ -49,14 +49,20 @@ func (tx *Tx) Restore(key, payload []byte, how Restored) error {
 		return nil
 	}
 	tx.put(key, v, how.ExpireAt)
+	tx.access(key, how)
+	return nil
+}
+
+// access sets the access clock of key, as far as the policy in force goes by
+// what is known.
+func (tx *Tx) access(key []byte, how Restored) {
 	s, _ := tx.find(key, Peek)
 	switch {
 	case tx.lfu && how.Freq >= 0:
 		s.setClock(tx.minutes()<<8 | uint32(how.Freq)&0xff)
 	case !tx.lfu && how.Idle >= 0:
-		s.setClock(tx.clock - uint32(min(how.Idle, clockMask-1))&clockMask)
+		s.setClock((tx.clock - uint32(min(how.Idle, clockMask-1))) & clockMask)
 	}
-	return nil
 }
 
 func (tx *Tx) loadPayload(payload []byte) (value, error) {

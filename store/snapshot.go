@@ -139,8 +139,8 @@ type snapshotWriter struct {
 
 // prepare takes over what tx knows.
 func (w *snapshotWriter) prepare(tx *Tx) {
-	w.own = Tx{store: tx.store, clock: tx.clock, lfu: tx.lfu}
-	w.tx, w.plain, w.now = &w.own, w.o.Plain, tx.Now
+	w.own = Tx{store: tx.store, begun: tx.begun, clock: tx.clock, lfu: tx.lfu}
+	w.tx, w.plain = &w.own, w.o.Plain
 	w.lfu, w.lru = tx.lfu, Policy(tx.store.policy.Load()).lru()
 }
 
@@ -204,10 +204,8 @@ func (w *snapshotWriter) key(s slot) {
 func (w *snapshotWriter) access(s slot) {
 	switch {
 	case w.lfu:
-		w.own.Now = w.now
 		w.byte(rdbOpFreq)
 		w.byte(byte(w.own.decayed(s.clock())))
-		w.own.Now = 0
 	case w.lru:
 		idle := (w.own.clock - s.clock()) & clockMask
 		if idle > clockMask-clockAhead { // it was read after the cut

@@ -24,20 +24,23 @@ type SnapshotReader struct {
 	version  int
 	db       int
 	expireAt int64
+	idle     int64 // of the next key, in seconds; negative: not known
+	freq     int   // its access counter, negative: not known
 	summed   int
 	sum      uint64
 	queue    []byte // parts read so far
 	end      int    // 0 until the end mark was read
 	started  bool
 
-	Keys    int // loaded
-	Expired int // dropped
-	Skipped int // functions, which there are none of
+	Unsure  bool // the checksum is not looked at
+	Keys    int  // loaded
+	Expired int  // dropped
+	Skipped int  // functions, which there are none of
 }
 
 // NewSnapshotReader returns a reader of the RDB file at the front of data.
 func NewSnapshotReader(data []byte, now int64) *SnapshotReader {
-	return &SnapshotReader{data: data, now: now, r: rdbReader{rest: data}}
+	return &SnapshotReader{data: data, now: now, idle: -1, freq: -1, r: rdbReader{rest: data}}
 }
 
 // Offset returns how many bytes were read: at the end the length of the file,
@@ -80,6 +83,9 @@ func (l *SnapshotReader) Load(tx *Tx, n int) (more bool, err error) {
 }
 
 func (l *SnapshotReader) checkSoFar() {
+	if l.Unsure {
+		return
+	}
 	at := len(l.data) - len(l.r.rest)
 	l.sum = crc64Jones(l.sum, l.data[l.summed:at])
 	l.summed = at
@@ -110,7 +116,7 @@ func (l *SnapshotReader) finish() error {
 		if b == nil {
 			return ErrSnapshotShort
 		}
-		if want := binary.LittleEndian.Uint64(b); want != 0 && want != l.sum {
+		if want := binary.LittleEndian.Uint64(b); want != 0 && want != l.sum && !l.Unsure {
 			return ErrSnapshotSum
 		}
 	}
@@ -147,9 +153,9 @@ func (l *SnapshotReader) item(tx *Tx) (done bool, err error) {
 			l.expireAt = int64(int32(binary.LittleEndian.Uint32(b))) * 1000
 		}
 	case rdbOpIdle:
-		r.length()
+		l.idle = int64(min(r.length(), clockMask-1))
 	case rdbOpFreq:
-		r.byte()
+		l.freq = int(r.byte())
 	case rdbOpFunction2:
 		r.text()
 		l.Skipped++
@@ -182,15 +188,18 @@ func (l *SnapshotReader) key(tx *Tx, kind byte) error {
 
 // store stores a value, unless its time has come.
 func (l *SnapshotReader) store(tx *Tx, key []byte, v value) {
-	at := l.expireAt
-	l.expireAt = 0
-	if at != 0 && at <= l.now {
+	how := Restored{ExpireAt: l.expireAt, Idle: l.idle, Freq: l.freq}
+	l.expireAt, l.idle, l.freq = 0, -1, -1
+	if at := how.ExpireAt; at != 0 && at <= l.now {
 		v.discard()
 		l.Expired++
 		return
 	}
 	tx.Use(l.db)
-	tx.put(key, v, at)
+	tx.put(key, v, how.ExpireAt)
+	if how.Idle >= 0 || how.Freq >= 0 {
+		tx.access(key, how)
+	}
 	tx.ResetChanges()
 	l.Keys++
 }

@@ -17,6 +17,7 @@ type Tx struct {
 
 	store *Store
 	db    int
+	begun int64  // Now at Begin, also while Now is 0 so that nothing expires
 	clock uint32 // what touch writes, under LRU; minutes under LFU
 	lfu   bool
 	rnd   uint64 // state of the generator behind the LFU counters
@@ -52,6 +53,7 @@ type knownKey struct {
 // milliseconds. It allocates nothing once tx has been used.
 func (s *Store) Begin(tx *Tx, db int, now int64) {
 	tx.store, tx.db, tx.Now, tx.Event, tx.Misses = s, db, now, "", false
+	tx.begun = now
 	tx.lfu = Policy(s.policy.Load()).lfu()
 	tx.clock = uint32(now/1000) & clockMask
 	tx.want, tx.held = emptied(tx.want), tx.held[:0]
