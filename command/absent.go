@@ -20,7 +20,6 @@ func Absent() []Absence {
 		{[]string{"EVAL", "EVALSHA", "EVALSHA_RO", "EVAL_RO", "FCALL", "FCALL_RO", "FUNCTION", "SCRIPT"},
 			"There is no scripting. Transactions with WATCH, and commands with conditions, do without."},
 		{[]string{"FAILOVER", "PSYNC", "REPLCONF", "SYNC"}, "There is no replication yet."},
-		{[]string{"MIGRATE", "RESTORE-ASKING"}, "They move keys between the nodes of a cluster. DUMP and RESTORE copy a key through a client."},
 		{[]string{"SENTINEL"}, "A command of Redis Sentinel, which is another program."},
 	}
 }

@@ -22,6 +22,12 @@ func dumpRows() []Row {
 			Group:   "generic", Since: "2.6.0", Complexity: "O(N) where N is the size of the value, O(N*log(N)) for sorted sets",
 			Flags: Write | DenyOOM, Keys: oneKey(OW | Update), Categories: []string{"dangerous"}, Run: restore,
 		},
+		{
+			Name: "restore-asking", Usage: "key ttl serialized-value [REPLACE] [ABSTTL] [IDLETIME seconds] [FREQ frequency]", Arity: -4, Event: "restore",
+			Summary: "RESTORE, as the nodes of a cluster send it to each other.",
+			Group:   "server", Since: "3.0.0", Complexity: "That of RESTORE.",
+			Flags: Write | DenyOOM | Asking, Keys: oneKey(OW | Update), Categories: []string{"dangerous", "keyspace"}, Run: restore,
+		},
 	}
 }
 

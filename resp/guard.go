@@ -302,7 +302,7 @@ func (g *guard) hand(p []byte) (n int) {
 func (g *guard) prefetch() {
 	if len(g.ahead) > 1 {
 		if a, ok := g.session.(Ahead); ok && a.Ahead() {
-			a.Prefetch(g.ahead)
+			a.Prefetch(g.ahead, nil)
 		}
 	}
 	g.ahead = g.ahead[:0]
@@ -326,13 +326,16 @@ func encode(args [][]byte) []byte {
 	for _, a := range args {
 		size += len(a) + headRoom
 	}
-	b := appendHead(make([]byte, 0, size), '*', int64(len(args)))
+	return AppendRequest(make([]byte, 0, size), args...)
+}
+
+// AppendRequest appends a request as clients send it.
+func AppendRequest(dst []byte, args ...[]byte) []byte {
+	dst = appendHead(dst, '*', int64(len(args)))
 	for _, a := range args {
-		b = appendHead(b, '$', int64(len(a)))
-		b = append(b, a...)
-		b = append(b, '\r', '\n')
+		dst = append(append(appendHead(dst, '$', int64(len(a))), a...), '\r', '\n')
 	}
-	return b
+	return dst
 }
 
 // request runs one request; false means that nothing behind it may run.

@@ -38,7 +38,7 @@ func adminRows() []Row {
 		anytime|command.Admin|command.NoScript|command.NoMulti|command.AllowBusy, shutdownNow)
 	shutdown.Complexity = "O(N) where N is the number of clients whose replies are still on their way."
 	return []Row{
-		now, role, wait, waitDisk, lolwut, shutdown, slaveOf,
+		migrateRow(), now, role, wait, waitDisk, lolwut, shutdown, slaveOf,
 		row("replicaof", "<host port | <NO ONE>>", "server", "5.0.0", "Makes the server a replica of another, or a master.", 3, replication, replicaOf),
 		monitorRow(), memoryContainer(), debugRow(), moduleContainer(), clusterContainer(),
 		clusterRow("readonly", "3.0.0", anytime|command.Fast), clusterRow("readwrite", "3.0.0", anytime|command.Fast),

@@ -101,8 +101,7 @@ func (s *Server) BatchEnd(loop int, x resp.Session) {
 	}
 }
 
-// execute locks what the request touches, runs it, serves whom it made ready,
-// and counts it.
+// execute locks what the request touches and runs it.
 func (x *Session) execute(w *worker, cmd *command.Command, args [][]byte) resp.Next {
 	s := x.srv
 	errs, elements := x.out.Errors(), x.out.Elements()
@@ -111,8 +110,17 @@ func (x *Session) execute(w *worker, cmd *command.Command, args [][]byte) resp.N
 	if b := w.ctx.Blocked(); b.Keys != nil && x.parked == nil {
 		return x.block(w, cmd, args, b)
 	}
-	s.account(w, &w.ctx, x, cmd, args, &x.out, errs+w.innerErrors)
-	w.innerErrors = 0
+	return x.finish(w, cmd, args, errs, elements)
+}
+
+// finish counts what has run, serves whom it made ready and lets the locks go.
+// The session's output had errs errors and so many elements before it.
+func (x *Session) finish(w *worker, cmd *command.Command, args [][]byte, errs, elements int) resp.Next {
+	s := x.srv
+	if x.migration == nil || x.parked == nil { // else it goes on
+		s.account(w, &w.ctx, x, cmd, args, &x.out, errs+w.innerErrors)
+		w.innerErrors = 0
+	}
 	if len(w.ready) > 0 { // behind the account: whom it serves is charged its own time
 		s.serveReady(w)
 	}

@@ -95,6 +95,8 @@ func shownArgs(cmd *command.Command, args [][]byte) [][]byte {
 	switch cmd.FullName {
 	case authName:
 		return hideArgs(args, 1, len(args))
+	case migrateName:
+		return hideMigrate(args)
 	case configSetName:
 		for i := 2; i+1 < len(args); i += 2 {
 			if resp.EqualFold(args[i], "REQUIREPASS") {

@@ -19,6 +19,7 @@ import (
 //	delay    the rate limiter               its deadline
 //	auth     too many failed AUTHs          its deadline
 //	sleep    DEBUG SLEEP                    its deadline
+//	migrate  MIGRATE                        the target's answer or its time-out
 type parked struct {
 	reason   parkReason
 	deadline int64            // Monotonic nanoseconds, 0 = none
@@ -33,6 +34,7 @@ const (
 	parkDelay
 	parkAuth
 	parkSleep
+	parkMigrate
 )
 
 // park stops the session until deadline or unpark; wake then says how to go on.

@@ -118,6 +118,7 @@ type counters struct {
 	errorReplies  atomic.Int64
 	dirty         atomic.Int64
 	deniedAuth    atomic.Int64
+	migrations    atomic.Int64 // that run
 }
 
 // New builds a server from its options; Start opens it to the world.
@@ -364,6 +365,10 @@ func (s *Server) Done() <-chan struct{} { return s.done }
 func (s *Server) wakeParked() int {
 	n := 0
 	for _, x := range s.sessions.list() {
+		if x.pub.sentMem.Load() > 0 {
+			x.conn.Post(x.breakOffMigration)
+			n++
+		}
 		if x.blocked.Load() == nil {
 			continue
 		}

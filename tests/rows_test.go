@@ -70,6 +70,8 @@ var rowDiffers = map[string]string{
 	"georadiusbymember arguments":    "tokens are written in capitals",
 	"georadiusbymember_ro arguments": "tokens are written in capitals",
 	"debug arguments":                "Valkey publishes none",
+	"migrate flags":                  "a transaction refuses it, as nothing waits inside EXEC",
+	"migrate arguments":              "a password and keys are called so, not auth and keys",
 	"cluster|keyslot arguments":      "the key's name is not a key that the server would have",
 	"cluster|setslot arguments":      "TIMEOUT is Valkey's own",
 }

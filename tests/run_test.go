@@ -14,6 +14,7 @@ import (
 type run struct {
 	sec     *section
 	srv     *target
+	peer    *target // of sections that name it; else nil
 	proto   int
 	clients map[string]*client
 	blocked map[string]bool
@@ -121,7 +122,11 @@ func (r *run) client(name string) (*client, error) {
 	if c := r.clients[name]; c != nil {
 		return c, nil
 	}
-	c, err := dial(r.srv.network, r.srv.addr, r.proto)
+	srv := r.srv
+	if name == "peer" {
+		srv = r.peer
+	}
+	c, err := dial(srv.network, srv.addr, r.proto)
 	if err == nil {
 		r.clients[name] = c
 	}

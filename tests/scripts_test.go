@@ -3,7 +3,9 @@ package tests
 import (
 	"flag"
 	"fmt"
+	"net"
 	"path/filepath"
+	"slices"
 	"strings"
 	"testing"
 )
@@ -79,6 +81,14 @@ func runSection(t *testing.T, s *script, sec *section, v variant) {
 		srv = remoteServer(t, *flagAddr)
 	}
 	r := newRun(t, s, sec, srv, v.proto)
+	if sec.namesPeer() {
+		if srv.ours() {
+			r.meet(startSynap(t, v.door, nil))
+		} else {
+			r.meet(startRedis(t, nil))
+		}
+		defer r.peer.stop()
+	}
 	r.judge = r.compare
 	r.steps()
 	if srv.restart != nil && !t.Failed() {
@@ -96,6 +106,18 @@ func newRun(t *testing.T, s *script, sec *section, srv *target, proto int) *run 
 		t.Errorf("%s:%d (protocol %d): %s", s.path, line+1, proto, fmt.Sprintf(format, args...))
 	}
 	return r
+}
+
+// namesPeer tells whether the section needs a second server.
+func (sec *section) namesPeer() bool {
+	return slices.ContainsFunc(sec.steps, func(s *step) bool { return strings.Contains(s.text, "{peer}") })
+}
+
+// meet makes srv the second server: client peer talks to it, and {peer} is its
+// port.
+func (r *run) meet(srv *target) {
+	r.peer = srv
+	_, r.vars.kept["peer"], _ = net.SplitHostPort(srv.addr)
 }
 
 // record runs every section against a fresh redis-server in each protocol and
@@ -117,9 +139,15 @@ func record(t *testing.T, s *script) {
 				srv = startRedis(t, sec.options)
 			}
 			r := newRun(t, s, sec, srv, proto)
+			if sec.namesPeer() {
+				r.meet(startRedis(t, nil))
+			}
 			r.judge = rec.judge(proto, r)
 			r.steps()
 			srv.stop()
+			if r.peer != nil {
+				r.peer.stop()
+			}
 		}
 	}
 	if err := rec.write(); err != nil {
