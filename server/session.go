@@ -66,22 +66,22 @@ type Session struct {
 
 // published is what CLIENT LIST, INFO and the cron read of a session.
 type published struct {
-	last       atomic.Int64 // Monotonic>>lastShift of the last request
-	command    atomic.Int32 // ID of the last command, -1 none
-	db         atomic.Int32
-	flags      atomic.Uint32 // session flags, see clientFlags
-	multi      atomic.Int32  // queued commands, -1 outside MULTI
-	watch      atomic.Int32
-	qbuf       atomic.Int64
-	obuf       atomic.Int64
-	multiMem   atomic.Int64
-	watchMem   atomic.Int64
-	migrateMem atomic.Int64 // bytes on their way to another server
-	resp       atomic.Int32
-	softFrom   atomic.Int64 // Monotonic when the output passed the soft limit, 0 = not
-	names      atomic.Pointer[clientNames]
-	noEvict    atomic.Bool
-	evicted    atomic.Bool // chosen to go for maxmemory-clients
+	last     atomic.Int64 // Monotonic>>lastShift of the last request
+	command  atomic.Int32 // ID of the last command, -1 none
+	db       atomic.Int32
+	flags    atomic.Uint32 // session flags, see clientFlags
+	multi    atomic.Int32  // queued commands, -1 outside MULTI
+	watch    atomic.Int32
+	qbuf     atomic.Int64
+	obuf     atomic.Int64
+	multiMem atomic.Int64
+	watchMem atomic.Int64
+	sentMem  atomic.Int64 // bytes on their way by MIGRATE
+	resp     atomic.Int32
+	softFrom atomic.Int64 // Monotonic when the output passed the soft limit, 0 = not
+	names    atomic.Pointer[clientNames]
+	noEvict  atomic.Bool
+	evicted  atomic.Bool // chosen to go for maxmemory-clients
 }
 
 // clientNames are the words a client gave itself.
