@@ -59,7 +59,7 @@ func rate(metric string) string { return "rate(" + metric + i + "[$__rate_interv
 func sumRate(by, metric string) string { return "sum by (" + by + ") (" + rate(metric) + ")" }
 
 func dashboards() []dashboard {
-	return append([]dashboard{overview(), kv(), queues(), streams()}, pubsub(), limits(), replication(), process())
+	return append([]dashboard{overview(), kv(), queues(), streams()}, pubsub(), limits(), durability(), replication(), process())
 }
 
 func overview() dashboard {
@@ -151,13 +151,38 @@ func limits() dashboard {
 }
 
 func replication() dashboard {
-	return dashboard{"replication", "Synap / Replication and durability", []panel{
+	return dashboard{"replication", "Synap / Replication", []panel{
 		one("Lag", "short", "synap_replication_lag_operations"+i, "{{replica_id}}"),
 		one("Operations", "ops", sumRate("type, status", "synap_replication_operations_total"), "{{type}} {{status}}"),
 		one("Bytes", "Bps", sumRate("direction", "synap_replication_bytes_total"), "{{direction}}"),
 		one("Replicas", "short", "redis_connected_slaves"+i, "replicas"),
-		one("Changes since the last snapshot", "short", "redis_rdb_changes_since_last_save"+i, "changes"),
-		{"Write log", "short", []query{{"redis_aof_enabled" + i, "on"}, {"redis_aof_last_write_status" + i, "last write succeeded"}}},
+	}}
+}
+
+func durability() dashboard {
+	sync := panel{title: "Time of a sync", unit: "s"}
+	for _, q := range []string{"0.5", "0.99", "0.999"} {
+		sync.queries = append(sync.queries, query{
+			"histogram_quantile(" + q + ", sum by (le) (rate(synap_aof_fsync_duration_seconds_bucket" + i + "[$__rate_interval])))", "p" + q[2:],
+		})
+	}
+	return dashboard{"durability", "Synap / Durability", []panel{
+		{"Log", "short", []query{{"synap_aof_enabled" + i, "on"}, {"synap_aof_healthy" + i, "takes writes"}}},
+		one("Failures", "short", "increase(synap_aof_failures_total"+i+"[$__rate_interval])", "failures"),
+		one("Written", "Bps", rate("synap_aof_written_bytes_total"), "written"),
+		{"Size of the log", "bytes", []query{{"synap_aof_size_bytes" + i, "all"}, {"synap_aof_base_size_bytes" + i, "base"}}},
+		sync,
+		one("Syncs", "ops", rate("synap_aof_fsync_duration_seconds_count"), "syncs"),
+		one("Writes not yet synced", "short", "synap_aof_unsynced_writes"+i, "writes"),
+		one("Rewrites", "short", "synap_aof_rewrites_total"+i, "{{status}}"),
+		{"Running", "short", []query{
+			{"synap_aof_rewrite_in_progress" + i, "rewrite"}, {"synap_snapshot_in_progress" + i, "snapshot"}, {"synap_loading" + i, "loading"},
+		}},
+		one("Age of the last snapshot", "s", "time() - synap_snapshot_last_success_timestamp_seconds"+i, "age"),
+		one("Changes since the last snapshot", "short", "synap_snapshot_changes_since_last"+i, "changes"),
+		one("Snapshots", "short", "synap_snapshot_saves_total"+i, "{{status}}"),
+		{"Time of the last", "s", []query{{"synap_snapshot_last_duration_seconds" + i, "snapshot"}, {"synap_aof_last_rewrite_duration_seconds" + i, "rewrite"}}},
+		one("Loaded last", "bytes", "synap_loading_bytes"+i, "{{kind}}"),
 	}}
 }
 

@@ -73,6 +73,7 @@ func start(t *testing.T) *server.Server {
 	t.Helper()
 	cfg := *config.Default()
 	cfg.Port, cfg.HTTPPort, cfg.Bind = 0, 0, []string{"127.0.0.1"}
+	cfg.Dir, cfg.AppendOnly, cfg.Save = t.TempDir(), true, nil
 	s, err := server.New(server.Options{Config: &cfg, AnyPort: true, Version: "test"})
 	if err != nil {
 		t.Fatal(err)
@@ -231,7 +232,7 @@ func queriesReturnData(t *testing.T, flags ...string) (*server.Server, string) {
 	for _, expr := range stockQueries {
 		check(t, addr, "stock", strings.NewReplacer("$instance", instance, "$__rate_interval", "1m").Replace(expr))
 	}
-	if n, err := results(addr, `ALERTS{alertname=~"SynapDown|SynapDiskErrors|SynapMemoryNearLimit",alertstate="firing"}`); err != nil || n > 0 {
+	if n, err := results(addr, `ALERTS{alertname=~"SynapDown|SynapLogRefused|SynapDiskErrors|SynapSnapshotOld|SynapMemoryNearLimit",alertstate="firing"}`); err != nil || n > 0 {
 		t.Errorf("%d alerts fire on a healthy server (%v)", n, err)
 	}
 	return s, addr

@@ -29,6 +29,7 @@ type AOF struct {
 	files  Files
 	failed func(error) // told once of each failure
 	notify func()
+	watch  func(op Op, bytes int, took time.Duration)
 
 	policy   atomic.Uint32
 	appended atomic.Uint64 // newest unit; changes under mu
@@ -39,7 +40,6 @@ type AOF struct {
 	broken   atomic.Pointer[error]
 	size     atomic.Int64 // of all files, see Size
 	baseSize atomic.Int64
-	syncs    atomic.Int64
 
 	mu      sync.Mutex // guards what follows; short, taken inside shard locks
 	pending []byte     // the batch being collected, with room for its first line
@@ -84,7 +84,7 @@ const keptBatch = 4 << 20
 // NewAOF returns a log on a disk; failed is called with each failure to write or
 // sync, from any goroutine, with no lock held.
 func NewAOF(d Disk, f Files, failed func(error)) *AOF {
-	return &AOF{disk: d, files: f, failed: failed, notify: func() {}, db: -1, wake: make(chan struct{}, 1)}
+	return &AOF{disk: d, files: f, failed: failed, notify: func() {}, watch: func(Op, int, time.Duration) {}, db: -1, wake: make(chan struct{}, 1)}
 }
 
 // SetPolicy changes when the log is synced.
@@ -145,6 +145,25 @@ func (a *AOF) Durable() uint64 {
 		return a.synced.Load()
 	}
 	return a.written.Load()
+}
+
+// Op is what the log asks of its disk.
+type Op uint8
+
+// The operations that Watch tells of.
+const (
+	Wrote Op = iota
+	Synced
+)
+
+// Watch has f called after each write and each sync. It comes before the log's
+// first use.
+func (a *AOF) Watch(f func(op Op, bytes int, took time.Duration)) { a.watch = f }
+
+// Unsynced returns how many units are not on disk yet.
+func (a *AOF) Unsynced() uint64 {
+	synced := a.synced.Load() // first: it never passes what is appended
+	return a.appended.Load() - synced
 }
 
 // Synced returns the newest unit that is on disk, with all before it.
@@ -222,7 +241,7 @@ func (a *AOF) writeParts(parts []part, last []byte, seq uint64) error {
 		}
 		// What follows in the next file must not outlive what stands in this one.
 		if a.file != nil && a.broken.Load() == nil {
-			if err := a.file.f.Sync(); err != nil {
+			if err := a.syncFile(a.file.f); err != nil {
 				return err
 			}
 		}
@@ -246,7 +265,10 @@ func (a *AOF) writeBatch(b []byte, seq uint64) error {
 		return nil
 	}
 	b = closeBatch(b, f.key, seq, f.synced)
-	if n, err := f.f.Write(b); err != nil {
+	start := time.Now()
+	n, err := f.f.Write(b)
+	a.watch(Wrote, n, time.Since(start))
+	if err != nil {
 		if n > 0 { // if the cut fails too, loading finds an unfinished batch
 			err = errors.Join(err, f.f.Truncate(f.size))
 		}
@@ -277,8 +299,7 @@ func (a *AOF) sync() {
 		return
 	}
 	if size != f.synced {
-		err = errors.Join(err, f.f.Sync())
-		a.syncs.Add(1)
+		err = errors.Join(err, a.syncFile(f.f))
 	}
 	if err != nil {
 		a.breakOff(err)
@@ -290,6 +311,13 @@ func (a *AOF) sync() {
 	a.synced.Store(max(seq, a.synced.Load()))
 	a.io.Unlock()
 	a.notify()
+}
+
+func (a *AOF) syncFile(f File) error {
+	start := time.Now()
+	err := f.Sync()
+	a.watch(Synced, 0, time.Since(start))
+	return err
 }
 
 // breakOff ends the log's promise: what was appended is lost, and so is what
@@ -360,7 +388,7 @@ func (a *AOF) Close() error {
 	}
 	// An empty batch proves that all before it was synced.
 	err := a.writeBatch(make([]byte, batchHead), a.written.Load())
-	err = errors.Join(err, a.file.f.Sync(), a.file.f.Close())
+	err = errors.Join(err, a.syncFile(a.file.f), a.file.f.Close())
 	a.file = nil
 	return err
 }

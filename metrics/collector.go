@@ -49,6 +49,7 @@ func (c *collector) Collect(ch chan<- prometheus.Metric) {
 	c.process(e, &s)
 	c.clients(e, &s)
 	c.totals(e, &s)
+	c.durability(e, &s.Persistence)
 	c.limits(e, &s)
 	c.traces(e, &s.Trace)
 	if c.m.o.RedisNames == nil || c.m.o.RedisNames() {
@@ -74,6 +75,18 @@ func (e *emitter) count(d *desc, v uint64, labels ...string) { e.value(d, float6
 func (e *emitter) outcome(d *desc, ok, failed uint64, labels ...string) {
 	e.count(d, ok, append(labels, "success")...)
 	e.count(d, failed, append(labels[:len(labels):len(labels)], "error")...)
+}
+
+// histogram shows counts by bucket, one more than there are bounds.
+func (e *emitter) histogram(d *desc, bounds []float64, counts []uint64, sum float64) {
+	h := &histogram{desc: d.Desc, sum: sum, upper: bounds, cum: make([]uint64, len(bounds))}
+	for i, n := range counts {
+		h.count += n
+		if i < len(h.cum) {
+			h.cum[i] = h.count
+		}
+	}
+	e.ch <- h
 }
 
 // commandHistogram shows one command's time; index picks the classic bounds.
@@ -365,19 +378,41 @@ func (c *collector) totals(e *emitter, s *Stats) {
 	e.value(c.f.maxMemory, float64(s.Memory.Max))
 }
 
+func (c *collector) durability(e *emitter, s *PersistenceStats) {
+	e.value(c.f.logEnabled, zeroOrOne(s.LogOn))
+	e.value(c.f.logHealthy, zeroOrOne(!s.LogFailed))
+	e.value(c.f.logSize, float64(s.LogSize))
+	e.value(c.f.logBase, float64(s.LogBase))
+	e.value(c.f.logWritten, float64(s.LogWritten))
+	e.count(c.f.logUnsynced, s.LogUnsynced)
+	e.value(c.f.logFailures, float64(s.LogFailures))
+	e.histogram(c.f.logSync, s.SyncBounds, s.Syncs, s.SyncSum)
+	e.outcome(c.f.logRewrites, uint64(s.Rewrite.OK), uint64(s.Rewrite.Errors))
+	e.value(c.f.logRewriting, zeroOrOne(s.Rewrite.Running))
+	e.value(c.f.logRewriteTook, float64(s.Rewrite.Took))
+	e.outcome(c.f.saves, uint64(s.Save.OK), uint64(s.Save.Errors))
+	e.value(c.f.saving, zeroOrOne(s.Save.Running))
+	e.value(c.f.saveTook, float64(s.Save.Took))
+	e.value(c.f.saveLast, float64(s.Save.Last))
+	e.value(c.f.saveChanges, float64(s.Changes))
+	e.value(c.f.loading, zeroOrOne(s.Loading))
+	e.value(c.f.loadBytes, float64(s.LoadTotal), "total")
+	e.value(c.f.loadBytes, float64(s.LoadDone), "read")
+}
+
+func zeroOrOne(on bool) float64 {
+	if on {
+		return 1
+	}
+	return 0
+}
+
 func (c *collector) limits(e *emitter, s *Stats) {
 	l := &s.Limiter
 	for _, d := range l.Decisions {
 		e.count(c.f.limitDecisions, d.Count, d.Layer, d.Action)
 	}
-	h := &histogram{desc: c.f.limitDelay.Desc, sum: l.DelaySum, upper: l.DelayBounds, cum: make([]uint64, len(l.DelayBounds))}
-	for i, n := range l.DelayCount {
-		h.count += n
-		if i < len(h.cum) {
-			h.cum[i] = h.count
-		}
-	}
-	e.ch <- h
+	e.histogram(c.f.limitDelay, l.DelayBounds, l.DelayCount, l.DelaySum)
 	e.value(c.f.limitBuckets, float64(l.Buckets))
 	e.count(c.f.limitOverflow, l.Overflow)
 }

@@ -62,6 +62,11 @@ type familyTable struct {
 	netIn, netOut, hits, misses, expired, evicted, blocked      *desc
 	errors, slowlog, panics, labelsDropped, memory, maxMemory   *desc
 
+	logEnabled, logHealthy, logSize, logBase, logWritten, logUnsynced, logFailures, logSync *desc
+	logRewrites, logRewriting, logRewriteTook                                               *desc
+	saves, saving, saveTook, saveLast, saveChanges                                          *desc
+	loading, loadBytes                                                                      *desc
+
 	limitDecisions, limitDelay, limitBuckets, limitOverflow *desc
 
 	traceExported, traceDropped *desc
@@ -72,6 +77,7 @@ func newFamilies() *familyTable {
 	f.objects()
 	f.side()
 	f.operators()
+	f.durability()
 	return f
 }
 
@@ -148,6 +154,27 @@ func (f *familyTable) operators() {
 	f.traceDropped = counterDesc("synap_trace_spans_dropped_total", "Spans lost: the queue was full, or the collector did not take them.", "reason")
 }
 
+func (f *familyTable) durability() {
+	f.logEnabled = gaugeDesc("synap_aof_enabled", "The log is on.")
+	f.logHealthy = gaugeDesc("synap_aof_healthy", "The log takes writes; 0 while the disk refuses them.")
+	f.logSize = gaugeDesc("synap_aof_size_bytes", "Bytes of the log's files.")
+	f.logBase = gaugeDesc("synap_aof_base_size_bytes", "Bytes of the log's base alone.")
+	f.logWritten = counterDesc("synap_aof_written_bytes_total", "Bytes written to the log.")
+	f.logUnsynced = gaugeDesc("synap_aof_unsynced_writes", "Writes that a power cut would lose now.")
+	f.logFailures = counterDesc("synap_aof_failures_total", "Writes and syncs of the log that failed.")
+	f.logSync = histogramDesc("synap_aof_fsync_duration_seconds", "Time of the log's syncs.")
+	f.logRewrites = counterDesc("synap_aof_rewrites_total", "Rewrites of the log by outcome.", "status")
+	f.logRewriting = gaugeDesc("synap_aof_rewrite_in_progress", "The log is being rewritten.")
+	f.logRewriteTook = gaugeDesc("synap_aof_last_rewrite_duration_seconds", "Time of the last rewrite; -1 is none yet.")
+	f.saves = counterDesc("synap_snapshot_saves_total", "Snapshots by outcome.", "status")
+	f.saving = gaugeDesc("synap_snapshot_in_progress", "A snapshot is being written.")
+	f.saveTook = gaugeDesc("synap_snapshot_last_duration_seconds", "Time of the last snapshot; -1 is none yet.")
+	f.saveLast = gaugeDesc("synap_snapshot_last_success_timestamp_seconds", "When the last snapshot was written, or the server started, Unix time.")
+	f.saveChanges = gaugeDesc("synap_snapshot_changes_since_last", "Changes that are in no snapshot.")
+	f.loading = gaugeDesc("synap_loading", "Data is being loaded.")
+	f.loadBytes = gaugeDesc("synap_loading_bytes", "Bytes of what was loaded last: all of it, and those read.", "kind")
+}
+
 // all lists the families in order.
 func (f *familyTable) all() []*desc {
 	return []*desc{
@@ -163,6 +190,9 @@ func (f *familyTable) all() []*desc {
 		f.connections, f.connectionsTotal, f.rejected, f.killed, f.maxClients,
 		f.netIn, f.netOut, f.hits, f.misses, f.expired, f.evicted, f.blocked,
 		f.errors, f.slowlog, f.panics, f.labelsDropped, f.memory, f.maxMemory,
+		f.logEnabled, f.logHealthy, f.logSize, f.logBase, f.logWritten, f.logUnsynced, f.logFailures, f.logSync,
+		f.logRewrites, f.logRewriting, f.logRewriteTook,
+		f.saves, f.saving, f.saveTook, f.saveLast, f.saveChanges, f.loading, f.loadBytes,
 		f.limitDecisions, f.limitDelay, f.limitBuckets, f.limitOverflow,
 		f.traceExported, f.traceDropped,
 	}

@@ -57,16 +57,6 @@ func redisGauges() []redisPlain {
 	gauge := func(name, help string, value func(*Stats) float64) redisPlain {
 		return redisPlain{gaugeDesc("redis_"+name, help), value}
 	}
-	zero := func(name, help string) redisPlain {
-		p := gauge(name, help, func(*Stats) float64 { return 0 })
-		p.d.waiting("durability")
-		return p
-	}
-	one := func(name, help string) redisPlain {
-		p := gauge(name, help, func(*Stats) float64 { return 1 })
-		p.d.waiting("durability")
-		return p
-	}
 	return []redisPlain{
 		gauge("up", "Always 1: who answers is up.", func(*Stats) float64 { return 1 }),
 		gauge("uptime_in_seconds", "Time since the server started.", func(s *Stats) float64 { return float64(s.Server.Uptime()) }),
@@ -87,18 +77,16 @@ func redisGauges() []redisPlain {
 		gauge("pubsub_channels", "Channels with a subscriber.", func(s *Stats) float64 { return float64(s.Clients.Channels) }),
 		gauge("pubsub_patterns", "Patterns with a subscriber.", func(s *Stats) float64 { return float64(s.Clients.Patterns) }),
 		gauge("rdb_changes_since_last_save", "Changes since the last snapshot.", func(s *Stats) float64 { return float64(s.Persistence.Changes) }),
-		zero("rdb_bgsave_in_progress", "A snapshot is being written."),
-		one("rdb_last_bgsave_status", "The last snapshot succeeded."),
-		zero("aof_enabled", "The write log is on."),
-		zero("aof_rewrite_in_progress", "The write log is being rewritten."),
-		one("aof_last_bgrewrite_status", "The last rewrite of the write log succeeded."),
-		one("aof_last_write_status", "The last write to the write log succeeded."),
-		gauge("loading_dump_file", "Data is being loaded.", func(s *Stats) float64 {
-			if s.Persistence.Loading {
-				return 1
-			}
-			return 0
-		}).waiting("durability"),
+		gauge("rdb_bgsave_in_progress", "A snapshot is being written.", func(s *Stats) float64 { return zeroOrOne(s.Persistence.Save.Running) }),
+		gauge("rdb_last_bgsave_status", "The last snapshot succeeded.", func(s *Stats) float64 { return zeroOrOne(!s.Persistence.Save.Failed) }),
+		gauge("rdb_last_save_timestamp_seconds", "When the last snapshot was written, or the server started, Unix time.", func(s *Stats) float64 { return float64(s.Persistence.Save.Last) }),
+		gauge("aof_enabled", "The log is on.", func(s *Stats) float64 { return zeroOrOne(s.Persistence.LogOn) }),
+		gauge("aof_rewrite_in_progress", "The log is being rewritten.", func(s *Stats) float64 { return zeroOrOne(s.Persistence.Rewrite.Running) }),
+		gauge("aof_last_bgrewrite_status", "The last rewrite of the log succeeded.", func(s *Stats) float64 { return zeroOrOne(!s.Persistence.Rewrite.Failed) }),
+		gauge("aof_last_write_status", "The log takes writes.", func(s *Stats) float64 { return zeroOrOne(!s.Persistence.LogFailed) }),
+		gauge("aof_current_size_bytes", "Bytes of the log's files.", func(s *Stats) float64 { return float64(s.Persistence.LogSize) }),
+		gauge("aof_base_size_bytes", "Bytes of the log's base alone.", func(s *Stats) float64 { return float64(s.Persistence.LogBase) }),
+		gauge("loading_dump_file", "Data is being loaded.", func(s *Stats) float64 { return zeroOrOne(s.Persistence.Loading) }),
 	}
 }
 
@@ -117,6 +105,7 @@ func redisCounters() []redisPlain {
 		return redisPlain{counterDesc("redis_"+name, help), value}
 	}
 	return []redisPlain{
+		counter("rdb_saves_total", "Snapshots written.", func(s *Stats) float64 { return float64(s.Persistence.Save.OK) }),
 		counter("connections_received_total", "Client connections accepted.", func(s *Stats) float64 { return float64(s.Clients.Accepted) }),
 		counter("rejected_connections_total", "Client connections refused.", func(s *Stats) float64 { return float64(s.Clients.Refused()) }),
 		counter("commands_processed_total", "Commands run.", func(s *Stats) float64 { return float64(s.Totals.Commands) }),

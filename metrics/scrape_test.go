@@ -171,13 +171,6 @@ var waiting = map[string]string{
 	"synap_replication_operations_total": "replication",
 	"synap_replication_bytes_total":      "replication",
 	"redis_connected_slaves":             "replication",
-	"redis_rdb_bgsave_in_progress":       "durability",
-	"redis_rdb_last_bgsave_status":       "durability",
-	"redis_aof_enabled":                  "durability",
-	"redis_aof_rewrite_in_progress":      "durability",
-	"redis_aof_last_bgrewrite_status":    "durability",
-	"redis_aof_last_write_status":        "durability",
-	"redis_loading_dump_file":            "durability",
 }
 
 func TestWaitingFamiliesAreListed(t *testing.T) {

@@ -73,10 +73,29 @@ type MemoryStats struct {
 	Total, Allowed                              int64 // of the host; what the process may use
 }
 
-// PersistenceStats belongs to the write log.
+// PersistenceStats are figures of the write log and of snapshots.
 type PersistenceStats struct {
-	Loading bool
-	Changes int64 // since the last save
+	Loading             bool
+	LoadTotal, LoadDone int64 // bytes
+	Changes             int64 // since the last snapshot
+	Save, Rewrite       SaveStats
+
+	LogOn, LogFailed bool
+	LogSize, LogBase int64 // bytes, with the base and of it alone
+	LogWritten       int64 // bytes
+	LogFailures      int64
+	LogUnsynced      uint64    // units appended and not synced
+	SyncBounds       []float64 // seconds
+	Syncs            []uint64  // by bucket, one more than bounds
+	SyncSum          float64
+}
+
+// SaveStats are figures of snapshots or of rewrites of the log.
+type SaveStats struct {
+	Running, Failed bool // Failed: the last one
+	OK, Errors      int64
+	Last            int64 // unix seconds of the last success, 0 = never
+	Took            int64 // seconds of the last, -1 = none
 }
 
 // TotalStats count since start or CONFIG RESETSTAT.

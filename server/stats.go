@@ -166,6 +166,11 @@ func (s *Server) ready() error {
 	if s.draining.Load() {
 		return errors.New("shutting down")
 	}
+	if p := &s.persist; p.loading.Load() {
+		return fmt.Errorf("loading the data: %.1f%%, about %d s left", p.loadedPercent(), p.loadETA(time.Now()))
+	} else if p.failed.Load() {
+		return errors.New("the log cannot be written: " + p.failure())
+	}
 	return nil
 }
 
@@ -496,8 +501,7 @@ func (s *Server) statsIn(tx *store.Tx) metrics.Stats {
 	if newest := s.slow.newest(1); len(newest) > 0 {
 		st.Slowlog.Last, st.Slowlog.LastID = newest[0].took, newest[0].id
 	}
-	st.Persistence.Changes = s.counters.dirty.Load() - s.persist.atSave.Load()
-	st.Persistence.Loading = s.persist.loading.Load()
+	st.Persistence = s.persistenceStats()
 	s.totalStats(&st, &data)
 	s.memoryStats(&st, &data, cfg)
 	for db, d := range data.Databases {

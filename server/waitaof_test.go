@@ -4,7 +4,6 @@ import (
 	"fmt"
 	"strings"
 	"testing"
-	"time"
 
 	"synap/config"
 )
@@ -21,15 +20,6 @@ func (d *diskWait) count() int {
 	d.mu.Lock()
 	defer d.mu.Unlock()
 	return len(d.left)
-}
-
-func await(t *testing.T, what string, is func() bool) {
-	t.Helper()
-	for end := time.Now().Add(patience); !is(); time.Sleep(time.Millisecond) {
-		if time.Now().After(end) {
-			t.Fatal("in vain: ", what)
-		}
-	}
 }
 
 // However a wait for the disk ends, nothing of it is left.
@@ -67,13 +57,13 @@ func TestWaitAOFLeavesNothing(t *testing.T) {
 		for name, end := range ends {
 			c := connect(t, s)
 			c.do("CONFIG", "SET", "appendonly", "yes", "appendfsync", "no")
-			await(t, "a log", s.persist.on.Load)
+			eventually(t, "a log", s.persist.on.Load)
 			c.do("SET", "k", name)
 			id := strings.TrimPrefix(c.do("CLIENT", "ID"), ":")
 			c.send("WAITAOF", "1", "0", "0")
-			await(t, "a wait", func() bool { return s.disk.count() == 1 && s.counters.blocked.Load() == 1 })
+			eventually(t, "a wait", func() bool { return s.disk.count() == 1 && s.counters.blocked.Load() == 1 })
 			end(t, s, c, id)
-			await(t, fmt.Sprint(name, ": an empty list"), func() bool { return s.disk.count() == 0 && s.counters.blocked.Load() == 0 })
+			eventually(t, fmt.Sprint(name, ": an empty list"), func() bool { return s.disk.count() == 0 && s.counters.blocked.Load() == 0 })
 		}
 	})
 }
