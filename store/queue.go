@@ -219,6 +219,10 @@ func (tx *Tx) SettleQueue(key []byte) {
 
 // fire lets what is due happen, for the shard's alarms.
 func (q *Queue) fire(tx *Tx, key []byte, budget int) int {
+	if due := q.seen.due(); due != 0 && due <= tx.Now {
+		q.seen.release()
+		tx.SettleQueue(key)
+	}
 	log := tx.QueueLog()
 	n := q.Fire(tx.Now, budget, log)
 	if n > 0 {
@@ -661,8 +665,9 @@ func (q *Queue) Extend(receipt []byte, deadline, now int64, log *QueueLog) bool 
 	return ok
 }
 
-// Due returns when the next timer fires, in unix milliseconds; 0 = never.
-func (q *Queue) Due() int64 { return q.tickets.due() }
+// Due returns when the next timer fires, or ids can be forgotten, in unix
+// milliseconds; 0 = never.
+func (q *Queue) Due() int64 { return earlier(q.tickets.due(), q.seen.due()) }
 
 // Fire does what is due, for at most budget messages, and reports how many.
 func (q *Queue) Fire(now int64, budget int, log *QueueLog) (fired int) {

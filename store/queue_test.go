@@ -357,3 +357,72 @@ func digestOf(q *Queue) []byte {
 	q.digest(h)
 	return h.Sum(nil)
 }
+
+// TestQueueForgetsIDs sees that a queue that nobody uses keeps no ids whose
+// window has passed, and not one less before.
+func TestQueueForgetsIDs(t *testing.T) {
+	s := New(Options{})
+	const window = 1000
+	var tx Tx
+	publish := func(key, id string, now int64) bool {
+		s.Begin(&tx, 0, now)
+		tx.LockKey([]byte(key))
+		defer tx.Unlock()
+		defer tx.ResetChanges()
+		q, err := tx.Queue([]byte(key), Write)
+		if err != nil {
+			t.Fatal(err)
+		}
+		if q == nil {
+			q = tx.NewQueue()
+		}
+		log := tx.QueueLog()
+		_, added, err := q.Publish(&Publication{ID: []byte(id), Payload: []byte("x"), Retries: -1}, now, window, log, nil)
+		if err != nil {
+			t.Fatal(err)
+		}
+		if added {
+			tx.SaveQueue([]byte(key), q, log, true)
+		}
+		return added
+	}
+	remembered := func() (n int) {
+		s.Begin(&tx, 0, 0)
+		tx.WantAll()
+		tx.Lock()
+		defer tx.Unlock()
+		for _, key := range []string{"q", "r"} {
+			if q, _ := tx.Queue([]byte(key), Peek); q != nil {
+				for _, table := range []*table{q.seen.now, q.seen.older} {
+					if table != nil {
+						n += table.len()
+					}
+				}
+			}
+		}
+		return n
+	}
+	for i := range 100 {
+		if !publish("q", fmt.Sprint("id", i), 5000+int64(i)*15) { // the window ends twice meanwhile
+			t.Fatalf("id %d was there", i)
+		}
+	}
+	if publish("q", "id99", 7484) || !publish("q", "id99", 7485) {
+		t.Fatal("id99 was forgotten too early or too late")
+	}
+	s.Begin(&tx, 0, 7485)
+	tx.WantAll()
+	tx.Lock()
+	q, _ := tx.Queue([]byte("q"), Peek)
+	tx.putObject([]byte("r"), q.Clone())
+	tx.ResetChanges()
+	tx.Unlock()
+	before := s.Used()
+	for now := int64(7485); now <= 7485+3*window; now += 100 {
+		for s.ExpireSome(&tx, now, 100, func(tx *Tx) {}) {
+		}
+	}
+	if n, after := remembered(), s.Used(); n > 0 || after >= before {
+		t.Fatalf("%d ids are remembered; %d bytes, before %d", n, after, before)
+	}
+}

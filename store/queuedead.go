@@ -283,6 +283,7 @@ type dedup struct {
 	store      *Store
 	now, older *table
 	since      int64 // when now was begun
+	window     int64 // milliseconds, of the last id
 }
 
 func (d *dedup) has(id []byte, since int64) bool {
@@ -301,6 +302,7 @@ func (d *dedup) add(id []byte, now, window int64) {
 	if len(id) == 0 || window <= 0 {
 		return
 	}
+	d.window = window
 	if d.now == nil || now-d.since > window {
 		if d.older != nil {
 			d.older.release()
@@ -310,6 +312,14 @@ func (d *dedup) add(id []byte, now, window int64) {
 	var at [8]byte
 	binary.LittleEndian.PutUint64(at[:], uint64(now))
 	d.now.put(id, at[:])
+}
+
+// due returns when every id is too old, if none comes meanwhile; 0 = never.
+func (d *dedup) due() int64 {
+	if d.now == nil && d.older == nil {
+		return 0
+	}
+	return addTime(addTime(d.since, d.window), d.window)
 }
 
 // hasRoom reports whether ids of so many bytes surely fit.

@@ -10,7 +10,7 @@ import (
 )
 
 // queueVersion stands at the beginning of a dump.
-const queueVersion = 1
+const queueVersion = 2
 
 // appendTo appends everything about the queue that lasts: settings, counters,
 // ids seen, consumers, messages by number, the order of the ready ones, tickets
@@ -24,6 +24,7 @@ func (q *Queue) appendTo(dst []byte) []byte {
 		w.add(*n)
 	}
 	w.add(q.seq)
+	w.add(uint64(q.seen.window))
 	w.ids(q.seen.now)
 	w.ids(q.seen.older)
 	w.add(uint64(len(q.workers.list)))
@@ -115,11 +116,12 @@ func (q *Queue) load(r *queueReader) bool {
 	}
 	q.told.Counters = q.stats // the store's totals count what happens from now on
 	q.seq = r.upTo(maxNumber)
+	window := r.time()
 	newest := q.loadIDs(r)
 	q.seen.older, q.seen.now = q.seen.now, nil
 	oldest := q.loadIDs(r)
 	q.seen.now, q.seen.older = q.seen.older, q.seen.now
-	q.seen.since = max(newest, oldest)
+	q.seen.since, q.seen.window = max(newest, oldest), window
 	for n := r.upTo(uint64(len(r.b))); n > 0 && !r.bad; n-- {
 		name := r.text(MaxConsumerName)
 		if _, doubled := q.workers.byName[string(name)]; doubled || r.bad {
