@@ -6,8 +6,10 @@ type Ahead interface {
 	// Ahead reports whether Prefetch would help now.
 	Ahead() bool
 	// Prefetch hears the first argument of each of the next requests, which is
-	// the key of most. It must not change anything: the requests may never run.
-	Prefetch(keys [][]byte)
+	// the key of most, and the second, which may be a member or a field: nil
+	// where there is none, or members is nil. It must not change anything: the
+	// requests may never run.
+	Prefetch(keys, members [][]byte)
 }
 
 // aheadRequests is how many requests of a pipeline are looked at together.
@@ -15,12 +17,13 @@ const aheadRequests = 16
 
 // scout looks ahead for a loop. Its slices are kept for reuse.
 type scout struct {
-	args [][]byte
-	keys [][]byte
+	args    [][]byte
+	keys    [][]byte
+	members [][]byte
 }
 
 // look parses up to aheadRequests whole requests of buf without touching it,
-// tells s their keys, and returns the length of what it saw: until there the
+// tells s their keys and members, and returns the length of what it saw: until there the
 // door need not look again. Anything out of the ordinary ends the look.
 func (sc *scout) look(s Session, buf []byte) (seen int) {
 	if len(buf) == 0 || buf[0] != '*' {
@@ -30,7 +33,7 @@ func (sc *scout) look(s Session, buf []byte) (seen int) {
 	if !ok || !a.Ahead() {
 		return len(buf)
 	}
-	keys := sc.keys[:0]
+	keys, members := sc.keys[:0], sc.members[:0]
 	lim := s.Limits()
 	for range aheadRequests {
 		if seen == len(buf) || buf[seen] != '*' { // an inline request is changed by parsing
@@ -48,11 +51,16 @@ func (sc *scout) look(s Session, buf []byte) (seen int) {
 		}
 		if len(args) > 1 {
 			keys = append(keys, args[1])
+			var member []byte
+			if len(args) > 2 {
+				member = args[2]
+			}
+			members = append(members, member)
 		}
 	}
 	if len(keys) > 1 {
-		a.Prefetch(keys)
+		a.Prefetch(keys, members)
 	}
-	sc.keys = keys
+	sc.keys, sc.members = keys, members
 	return max(seen, 1)
 }

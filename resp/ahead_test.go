@@ -5,18 +5,20 @@ import (
 	"testing"
 )
 
-// aheadSession hears keys and can do nothing else.
+// aheadSession hears keys and members, and can do nothing else.
 type aheadSession struct {
 	Session
-	limits Limits
-	keys   []string
+	limits  Limits
+	keys    []string
+	members []string
 }
 
 func (s *aheadSession) Ahead() bool     { return true }
 func (s *aheadSession) Limits() *Limits { return &s.limits }
-func (s *aheadSession) Prefetch(keys [][]byte) {
-	for _, k := range keys {
+func (s *aheadSession) Prefetch(keys, members [][]byte) {
+	for i, k := range keys {
 		s.keys = append(s.keys, string(k))
+		s.members = append(s.members, string(members[i]))
 	}
 }
 
@@ -58,5 +60,10 @@ func TestLookAhead(t *testing.T) {
 	}
 	if seen := sc.look(s, []byte(long)); seen != 20*aheadRequests || len(s.keys) != aheadRequests {
 		t.Errorf("saw %d bytes and %d keys of a long pipeline", seen, len(s.keys))
+	}
+	s = &aheadSession{limits: DefaultLimits()}
+	sc.look(s, []byte("*3\r\n$4\r\nSADD\r\n$1\r\ns\r\n$1\r\nm\r\n"+get("k")))
+	if want := []string{"m", ""}; !slices.Equal(s.members, want) {
+		t.Errorf("members %q, want %q", s.members, want)
 	}
 }

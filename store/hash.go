@@ -57,6 +57,7 @@ func (h *Hash) open(s slot) {
 	if o := h.tx.object(s); o != nil {
 		h.big = o.(*largeHash)
 		h.n = h.big.t.len()
+		h.tx.Wide = h.n >= sizable
 		return
 	}
 	h.big = nil

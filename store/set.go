@@ -70,6 +70,7 @@ func (s *Set) open(at slot) {
 	if o := s.tx.object(at); o != nil {
 		s.big = o.(*largeSet)
 		s.n, s.form = s.big.t.len(), s.big.form
+		s.tx.Wide = s.n >= sizable
 		return
 	}
 	b := s.tx.blob(at)

@@ -14,6 +14,7 @@ type Tx struct {
 	Still  bool   // look-ups leave the keys' access clocks alone
 	Logged bool   // somebody reads the records that changes carry; set by whatever locks
 	Misses bool   // look-ups that count a miss enter the change list
+	Wide   bool   // a set or hash was found that PrefetchMembers is good for
 
 	store *Store
 	db    int
@@ -52,7 +53,7 @@ type knownKey struct {
 // Begin makes tx a transaction on database db at the given time, in unix
 // milliseconds. It allocates nothing once tx has been used.
 func (s *Store) Begin(tx *Tx, db int, now int64) {
-	tx.store, tx.db, tx.Now, tx.Event, tx.Misses = s, db, now, "", false
+	tx.store, tx.db, tx.Now, tx.Event, tx.Misses, tx.Wide = s, db, now, "", false, false
 	tx.begun = now
 	tx.lfu = Policy(s.policy.Load()).lfu()
 	tx.clock = uint32(now/1000) & clockMask

@@ -3,7 +3,9 @@ package store
 import (
 	"errors"
 	"fmt"
+	"reflect"
 	"slices"
+	"strconv"
 	"strings"
 	"sync"
 	"testing"
@@ -437,4 +439,62 @@ func TestPrefetch(t *testing.T) {
 	tx.LockKey(keys[2])
 	s.Prefetch(0, keys)
 	tx.Unlock()
+}
+
+// PrefetchMembers likewise, whatever stands at the keys.
+func TestPrefetchMembers(t *testing.T) {
+	s := New(Options{Shards: 2})
+	var tx Tx
+	with := func(key string, f func(key []byte)) {
+		s.Begin(&tx, 0, 1)
+		tx.LockKey([]byte(key))
+		f([]byte(key))
+		tx.Unlock()
+	}
+	member := func(i int) []byte { return []byte("member:" + strconv.Itoa(i)) }
+	with("set", func(key []byte) {
+		set, _ := tx.SetOf(key, Write)
+		for i := range 10_000 {
+			set.Add(member(i))
+		}
+		set.Done()
+	})
+	with("hash", func(key []byte) {
+		h, _ := tx.HashOf(key, Write)
+		for i := range 10_000 {
+			h.Set(member(i), member(i))
+		}
+		h.Done()
+	})
+	with("small", func(key []byte) {
+		set, _ := tx.SetOf(key, Write)
+		set.Add(member(1))
+		set.Done()
+		if tx.Wide {
+			t.Error("a small set counts as large")
+		}
+	})
+	for _, key := range []string{"set", "hash"} {
+		with(key, func(key []byte) {
+			_, _ = tx.SetOf(key, Read)
+			_, _ = tx.HashOf(key, Read)
+			if !tx.Wide {
+				t.Errorf("the large %s counts as small", key)
+			}
+		})
+	}
+	before := s.Stats(1)
+	var keys, members [][]byte
+	for i, key := range []string{"set", "set", "hash", "absent", "small", "hash"} {
+		for range 10 * (i + 1) {
+			keys, members = append(keys, []byte(key)), append(members, member(len(keys)*371))
+		}
+		keys, members = append(keys, []byte(key)), append(members, nil)
+	}
+	s.PrefetchMembers(0, keys, members)
+	s.PrefetchMembers(3, keys, members)
+	s.PrefetchMembers(0, keys, nil)
+	if after := s.Stats(1); !reflect.DeepEqual(after, before) {
+		t.Errorf("prefetching changed the store: %+v before, %+v after", before, after)
+	}
 }
