@@ -19,7 +19,7 @@ func Absent() []Absence {
 		{[]string{"ACL"}, "There is one user, `default`; its password is `requirepass`."},
 		{[]string{"EVAL", "EVALSHA", "EVALSHA_RO", "EVAL_RO", "FCALL", "FCALL_RO", "FUNCTION", "SCRIPT"},
 			"There is no scripting. Transactions with WATCH, and commands with conditions, do without."},
-		{[]string{"FAILOVER", "PSYNC", "REPLCONF", "SYNC"}, "There is no replication yet."},
+		{[]string{"FAILOVER"}, "There is no replication yet."},
 		{[]string{"SENTINEL"}, "A command of Redis Sentinel, which is another program."},
 	}
 }

@@ -246,6 +246,8 @@ const (
 	ErrSSubscribeDenied    Error = "ERR SSUBSCRIBE isn't allowed for a DENY BLOCKING client"
 	ErrMasterPort          Error = "ERR Invalid master port"
 	ErrNoReplication       Error = "ERR this server cannot be a replica yet"
+	ErrNoFollowers         Error = "ERR this server cannot have replicas yet"
+	ErrDumpFailed          Error = "ERR BGSAVE failed, replication can't continue"
 	ErrWaitAOFOff          Error = "ERR WAITAOF cannot be used when numlocal is set but appendonly is disabled."
 	ErrZeroOrOne           Error = "ERR value is out of range, value must between 0 and 1"
 	ErrSlowlogCount        Error = "ERR count should be greater than or equal to -1"
@@ -493,6 +495,11 @@ func oneLine(s string) string {
 		}
 	}
 	return string(b)
+}
+
+// UnknownReplconf refuses an option of REPLCONF.
+func UnknownReplconf(name []byte) Error {
+	return Error(oneLine("ERR Unrecognized REPLCONF option: " + string(name)))
 }
 
 // Misconf refuses a write because the log cannot be written.

@@ -19,6 +19,7 @@ import (
 //	delay    the rate limiter               its deadline
 //	auth     too many failed AUTHs          its deadline
 //	sleep    DEBUG SLEEP                    its deadline
+//	dump     SYNC                           the end of the snapshot
 //	migrate  MIGRATE                        the target's answer or its time-out
 type parked struct {
 	reason   parkReason
@@ -34,6 +35,7 @@ const (
 	parkDelay
 	parkAuth
 	parkSleep
+	parkDump
 	parkMigrate
 )
 

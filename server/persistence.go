@@ -38,6 +38,7 @@ type persistence struct {
 
 	save    saveState
 	rewrite saveState
+	dumped  saveState                      // snapshots for SYNC
 	current atomic.Pointer[store.Snapshot] // being written; nil: none
 	unsaved atomic.Bool                    // no writes until a snapshot succeeds: MISCONF
 	policy  atomic.Uint32                  // journal.Policy that appendfsync asks for

@@ -89,6 +89,7 @@ type Server struct {
 	gate        gateState
 	disk        diskWait
 	persist     persistence
+	dumps       dumps
 	evicting    sync.Mutex   // held by whoever closes clients over maxmemory-clients
 	gcPercent   atomic.Int32 // in force, see tuneCollector
 	counters    counters
@@ -135,7 +136,7 @@ func New(o Options) (*Server, error) {
 	s := &Server{
 		opts: o, log: o.Log, clock: o.Clock, journal: o.Journal,
 		started: o.Clock(), runID: randomHex(40),
-		stopCron: make(chan struct{}), done: make(chan struct{}),
+		stopCron: make(chan struct{}), done: make(chan struct{}), dumps: dumps{places: make(chan struct{}, dumpFiles)},
 	}
 	s.buildTable()
 	s.store = store.New(store.Options{Databases: o.Config.Databases, Shards: o.Config.Shards})
@@ -185,7 +186,7 @@ func serverRows() []Row {
 	var all []Row
 	for _, family := range [][]Row{
 		connectionRows(), pubsubRows(), multiRows(), adminRows(), introspectRows(),
-		configRows(), infoRows(), slowlogRows(), latencyRows(), ratelimitRows(), persistenceRows(),
+		configRows(), infoRows(), slowlogRows(), latencyRows(), ratelimitRows(), persistenceRows(), syncRows(),
 	} {
 		all = append(all, family...)
 	}
@@ -263,17 +264,16 @@ func (s *Server) Start() error {
 			}
 		}()
 	}
-	err := s.openData()
+	if err := s.openData(); err != nil {
+		s.persist.noSave.Store(true) // still loading: nobody may take what is there for the data
+		return errors.Join(err, s.Shutdown(context.Background()))
+	}
 	s.persist.loading.Store(false)
 	s.nodes.Add(1)
 	go func() {
 		defer s.nodes.Done()
 		s.cron()
 	}()
-	if err != nil {
-		s.persist.noSave.Store(true)
-		return errors.Join(err, s.Shutdown(context.Background()))
-	}
 	return nil
 }
 

@@ -60,6 +60,9 @@ type Session struct {
 	gate         uint64                     // sequence of the newest log unit that the output depends on
 	wrote        uint64                     // … that the session wrote
 	subscription atomic.Pointer[subscriber] // sub, for other goroutines, who may also make it
+	dump         *dumpReader                // SYNC waits for a snapshot, or sends one
+	dumpOnly     bool                       // REPLCONF rdb-only
+	replica      bool                       // it says that it is a server
 	tracker      atomic.Pointer[tracker]    // set by the session's loop; nil until CLIENT TRACKING
 	pub          published
 }
@@ -204,6 +207,9 @@ func (x *Session) Closed() {
 	}
 	if sub := x.subscription.Load(); sub != nil {
 		sub.close()
+	}
+	if x.dump != nil {
+		close(x.dump.ended)
 	}
 	x.releaseLeases()
 	x.srv.unpaused(x)
