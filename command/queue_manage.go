@@ -198,6 +198,7 @@ func qdlqList(c *Ctx, a *resp.Args) {
 		return int64(n) < count && !c.Reply.Over()
 	})
 	c.Reply.SetDeferred(mark, n)
+	c.Count(0)
 }
 
 func replyDeadLetter(r *resp.Reply, m store.Message) {

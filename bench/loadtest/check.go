@@ -22,6 +22,7 @@ var exact = []string{
 	"synap_kv_operations_total", "synap_kv_operation_duration_seconds_count",
 	"synap_keyspace_hits_total", "synap_keyspace_misses_total", "synap_expired_keys_total", "synap_evicted_keys_total",
 	"synap_queue_operations_total", "synap_queue_operation_duration_seconds_count", "synap_queue_depth",
+	"synap_queue_unacked", "synap_queue_delayed", "synap_queue_dlq_messages", "synap_queue_redelivered_total",
 	"synap_stream_operations_total", "synap_stream_events_total", "synap_stream_buffer_size",
 	"synap_pubsub_operations_total", "synap_pubsub_messages_total", "synap_pubsub_subscriptions",
 	"synap_connections_accepted_total", "synap_connections_rejected_total", "synap_connections", "synap_blocked_clients",
@@ -135,7 +136,7 @@ func scrape(side string) (ledger, error) {
 }
 
 // settled scrapes until what goes on by itself has come to rest: clients have
-// left and keys have expired. If it does not, the last scrape is returned: it
+// left, keys have expired, and messages are where they belong. If it does not, the last scrape is returned: it
 // will differ.
 func settled(side string, did ledger) (ledger, error) {
 	for deadline := time.Now().Add(patience); ; time.Sleep(100 * time.Millisecond) {
@@ -143,13 +144,16 @@ func settled(side string, did ledger) (ledger, error) {
 		if err != nil || time.Now().After(deadline) {
 			return l, err
 		}
-		clients := 0.0
+		clients, queued := 0.0, true
 		for name, n := range l {
-			if family(name) == "synap_connections" {
+			switch family(name) {
+			case "synap_connections":
 				clients += n
+			case "synap_queue_depth", "synap_queue_unacked", "synap_queue_delayed":
+				queued = queued && n == did[name]
 			}
 		}
-		if clients == 0 && l["synap_expired_keys_total"] >= did["synap_expired_keys_total"] {
+		if clients == 0 && queued && l["synap_expired_keys_total"] >= did["synap_expired_keys_total"] {
 			return l, nil
 		}
 	}

@@ -46,8 +46,8 @@ type rule struct {
 	moved      func(l ledger, r request, got *reply)
 }
 
-// rules of every command that the load sends. A command without one counts as
-// a call only.
+// rules of every command that the load sends, but for those of reliable queues
+// (queueRules). A command without one counts as a call only.
 var rules = map[string]rule{
 	"set": {kv: true, moved: func(l ledger, r request, _ *reply) {
 		if len(r) == 5 && r[3] == "PX" { // the load sets short times only to let keys expire
@@ -105,7 +105,10 @@ func (l ledger) enter(r request, got *reply) {
 			l.add(1, "synap_ratelimit_decisions_total", "action", "reject", "layer", "command")
 		}
 	}
-	rule := rules[name]
+	rule, ok := rules[name]
+	if !ok {
+		rule = queueRules[name]
+	}
 	if strings.HasPrefix(got.text, "ERR unknown command") {
 		name = "unknown"
 	}

@@ -29,6 +29,7 @@ const (
 var serverOptions = []string{
 	"rate-limit-enabled", "yes", "rate-limit-requests-per-second", fmt.Sprint(limitRate), "rate-limit-burst-size", fmt.Sprint(limitBurst),
 	"rate-limit-exempt", strings.Join(free, " "), "rate-limit-max-connections", fmt.Sprint(maxConnections),
+	"queue-dedup-window", "24h",
 }
 
 // load drives one server until end.
@@ -87,7 +88,7 @@ func run(addr string, d time.Duration, seed uint64) (ledger, error) {
 	subscribers, stop := l.subscribe()
 	for i, f := range []func(*worker) error{
 		mixed(keyValue), mixed(keyValue), mixed(produce), mixed(consume), blockingConsume, mailman, mixed(stream),
-		roomReader, roomWriter, mixed(publish), transactions, visits,
+		roomReader, roomWriter, mixed(publish), transactions, visits, labour, labour, latecomer, leaver,
 	} {
 		l.start(&l.workers, free[i%len(free)], f)
 	}
@@ -120,7 +121,7 @@ func prepare(w *worker) error {
 	for i := range rooms {
 		all = append(all, line("XADD room:%d * type opened", i))
 	}
-	_, err := w.do(all...)
+	_, err := w.do(append(all, makeQueues()...)...)
 	return err
 }
 
@@ -285,6 +286,7 @@ func transactions(w *worker) error {
 			{line("MULTI"), line("SET %s 3", k), line("DISCARD")},
 			{line("WATCH %s", k), line("SET %s 4", k), line("MULTI"), line("GET %s", k), line("EXEC")},
 			{line("WATCH %s", k), line("UNWATCH"), line("EXEC")},
+			{line("MULTI"), line("QPUBLISH %s x", w.work()), line("QPUBLISH full x"), line("EXEC")},
 		}
 		if _, err := w.do(batches[w.rnd.IntN(len(batches))]...); err != nil {
 			return err
