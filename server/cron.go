@@ -168,7 +168,7 @@ const sessionBytes = 1024
 
 // memory estimates the bytes a client holds; any goroutine may ask.
 func (x *Session) memory() int64 {
-	n := sessionBytes + x.pub.qbuf.Load() + x.pub.obuf.Load() + x.pub.multiMem.Load() + x.pub.watchMem.Load() + x.pub.sentMem.Load() + x.pub.migrateMem.Load()
+	n := sessionBytes + x.pub.qbuf.Load() + x.pub.obuf.Load() + x.pub.multiMem.Load() + x.pub.watchMem.Load() + x.pub.sentMem.Load()
 	if b := x.blocked.Load(); b != nil {
 		n += b.bytes
 	}
