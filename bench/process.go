@@ -29,7 +29,7 @@ func startSynap(binary, door string, more ...string) (*process, error) {
 
 // startSynapWith sets environment variables too.
 func startSynapWith(binary, door string, env []string, more ...string) (*process, error) {
-	return start(binary, env, append([]string{"--network-door", door}, more...))
+	return start(binary, env, append([]string{"--network-door", door, "--save", "", "--appendonly", "no"}, more...))
 }
 
 func startRedis(binary string, more ...string) (*process, error) {

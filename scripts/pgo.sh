@@ -5,7 +5,7 @@ set -eu
 cd "$(dirname "$0")/.."
 port=${PGO_PORT:-7379} side=${PGO_SIDE:-7380} seconds=${PGO_SECONDS:-60}
 new=$(mktemp)
-./bin/synap --port "$port" --http-port "$side" --http-pprof yes --bind 127.0.0.1 --log-format json >/dev/null &
+./bin/synap --port "$port" --http-port "$side" --http-pprof yes --bind 127.0.0.1 --appendonly no --save "" --log-format json >/dev/null &
 server=$!
 trap 'kill $server 2>/dev/null; rm -f "$new"' EXIT
 until redis-cli -p "$port" PING >/dev/null 2>&1; do

@@ -31,7 +31,7 @@ func startServer(t testing.TB, change func(*config.Config)) *Server {
 	before := goleak.IgnoreCurrent()
 	cfg := *config.Default()
 	cfg.Port, cfg.HTTPPort, cfg.Bind = 0, 0, []string{"127.0.0.1"}
-	cfg.AppendOnly, cfg.Save = false, nil
+	cfg.Dir, cfg.AppendOnly, cfg.Save = t.TempDir(), false, nil
 	if change != nil {
 		change(&cfg)
 	}

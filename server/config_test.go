@@ -66,7 +66,7 @@ func TestReloadTakesOverWhatIsLive(t *testing.T) {
 	if err := os.WriteFile(path, []byte("log:\n  level: warning\n"), 0o600); err != nil {
 		t.Fatal(err)
 	}
-	cfg, src, err := config.Load([]string{path, "--http-port", "0", "--bind", "127.0.0.1"}, nil)
+	cfg, src, err := config.Load([]string{path, "--http-port", "0", "--bind", "127.0.0.1", "--appendonly", "no", "--save", ""}, nil)
 	if err != nil {
 		t.Fatal(err)
 	}

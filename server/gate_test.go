@@ -48,6 +48,7 @@ func TestGateHoldsRepliesUntilTheLogIsDurable(t *testing.T) {
 			log := &slowLog{}
 			cfg := *config.Default()
 			cfg.Port, cfg.HTTPPort, cfg.NetworkDoor, cfg.Bind = 0, 0, door, []string{"127.0.0.1"}
+			cfg.AppendOnly, cfg.Save = false, nil
 			s, err := New(Options{Config: &cfg, Journal: log, AnyPort: true})
 			if err != nil {
 				t.Fatal(err)

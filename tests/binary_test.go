@@ -67,8 +67,9 @@ func (l *lockedBuffer) String() string {
 	return l.b.String()
 }
 
-// startProgram runs the binary on free ports of loopback, with at most 8 GB of
-// address space, so that hostile input cannot take the machine.
+// startProgram runs the binary on free ports of loopback, with nothing kept on
+// disk unless args say so, and with at most 8 GB of address space, so that
+// hostile input cannot take the machine.
 func startProgram(t testing.TB, args ...string) *program {
 	t.Helper()
 	binary, err := builtBinary()
@@ -78,7 +79,8 @@ func startProgram(t testing.TB, args ...string) *program {
 	p := &program{port: fmt.Sprint(freePort(t)), log: &lockedBuffer{}}
 	sidePort := fmt.Sprint(freePort(t))
 	p.addr, p.side = "127.0.0.1:"+p.port, "127.0.0.1:"+sidePort
-	all := append([]string{"-c", `ulimit -v 8000000; exec "$@"`, "sh", binary, "--port", p.port, "--http-port", sidePort, "--dir", t.TempDir()}, args...)
+	all := append([]string{"-c", `ulimit -v 8000000; exec "$@"`, "sh", binary, "--port", p.port, "--http-port", sidePort,
+		"--dir", t.TempDir(), "--appendonly", "no", "--save", ""}, args...)
 	p.cmd = exec.Command("sh", all...)
 	p.cmd.Stdout, p.cmd.Stderr = p.log, p.log
 	if err := p.cmd.Start(); err != nil {
