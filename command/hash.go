@@ -154,8 +154,12 @@ func setFields(c *Ctx) (created int, ok bool) {
 		c.Reply.Error(resp.WrongArity(c.Row.Name))
 		return 0, false
 	}
-	h, ok := hashAt(c, store.Write)
-	if !ok || !fits(c, &h, pairs...) {
+	var h store.Hash
+	if err := c.Tx.OpenHash(&h, c.Args[1], store.Write); err != nil {
+		c.Fail(err)
+		return 0, false
+	}
+	if !fits(c, &h, pairs...) {
 		return 0, false
 	}
 	created = h.SetMany(pairs)

@@ -144,17 +144,22 @@ func listMoveRows() []Row {
 // listAt returns the list of a key. It returns false when the key holds another
 // kind: the error is then replied.
 func listAt(c *Ctx, key []byte, a store.Access) (l store.List, ok bool) {
-	l, err := c.Tx.List(key, a)
-	if err != nil {
+	ok = openList(c, &l, key, a)
+	return l, ok
+}
+
+// openList is listAt with a handle of the caller's.
+func openList(c *Ctx, l *store.List, key []byte, a store.Access) bool {
+	if err := c.Tx.OpenList(l, key, a); err != nil {
 		c.Fail(err)
-		return l, false
+		return false
 	}
-	return l, true
+	return true
 }
 
 func push(c *Ctx, end store.End, existing bool) {
-	l, ok := listAt(c, c.Args[1], store.Write)
-	if !ok {
+	var l store.List
+	if !openList(c, &l, c.Args[1], store.Write) {
 		return
 	}
 	if existing && l.Len() == 0 {
@@ -180,9 +185,9 @@ func pop(c *Ctx, end store.End) {
 			return
 		}
 	}
-	l, ok := listAt(c, c.Args[1], store.Write)
+	var l store.List
 	switch {
-	case !ok:
+	case !openList(c, &l, c.Args[1], store.Write):
 	case l.Len() == 0 && count < 0:
 		c.Count(0)
 		c.Reply.Null()

@@ -88,8 +88,9 @@ func setAt(c *Ctx, key []byte, a store.Access) (s store.Set, ok bool) {
 }
 
 func sadd(c *Ctx) {
-	s, ok := setAt(c, c.Args[1], store.Write)
-	if !ok {
+	var s store.Set
+	if err := c.Tx.OpenSet(&s, c.Args[1], store.Write); err != nil {
+		c.Fail(err)
 		return
 	}
 	members := c.Args[2:]

@@ -76,7 +76,7 @@ func (tx *Tx) accessed(clock uint32) uint32 {
 	return tx.clock
 }
 
-func (tx *Tx) touch(s slot) {
+func (tx *Tx) touch(s entry) {
 	if tx.Still {
 		return
 	}

@@ -40,28 +40,40 @@ const (
 // HashOf returns a handle on key's hash. Its Len is 0 if key is absent: setting
 // a field then creates it.
 func (tx *Tx) HashOf(key []byte, a Access) (Hash, error) {
-	h := Hash{tx: tx, key: key}
-	s, ok := tx.find(key, a)
-	if !ok {
-		return h, nil
+	var h Hash
+	err := tx.OpenHash(&h, key, a)
+	return h, err
+}
+
+// OpenHash is HashOf with a handle of the caller's, as OpenList.
+func (tx *Tx) OpenHash(h *Hash, key []byte, a Access) error {
+	h.tx, h.key = tx, key
+	if h.at, h.live = tx.find(key, a); !h.live {
+		return nil
 	}
-	if tx.kindOf(s) != KindHash {
-		return h, ErrWrongType
+	if h.at.kind() != KindHash {
+		h.live = false
+		return ErrWrongType
 	}
-	h.open(s)
-	return h, nil
+	h.load()
+	return nil
 }
 
 func (h *Hash) open(s slot) {
 	h.at, h.live = s, true
-	if o := h.tx.object(s); o != nil {
+	h.load()
+}
+
+// load reads what stands at h.at.
+func (h *Hash) load() {
+	if o := h.at.object(); o != nil {
 		h.big = o.(*largeHash)
 		h.n = h.big.t.len()
 		h.tx.Wide = h.n >= sizable
 		return
 	}
 	h.big = nil
-	h.n = int(h.tx.blob(s)[1])
+	h.n = int(h.at.value()[1])
 }
 
 // reopen finds the value again after a write that moved it.
@@ -401,7 +413,7 @@ func (h *Hash) Done(events ...string) {
 	}
 	h.wrote = false
 	if h.big != nil && !h.pack() {
-		h.tx.settle(h.at)
+		h.tx.settle(&h.at)
 	}
 	if !h.told {
 		h.tx.changed(h.key, KindHash, Changed)

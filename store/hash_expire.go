@@ -300,7 +300,7 @@ func (tx *Tx) expireFields(s slot, most int) (slot, int, bool) {
 	if h.big != nil {
 		h.big.expire(tx.Now, most, gather)
 		h.n = h.big.t.len()
-		tx.settle(h.at)
+		tx.settle(&h.at)
 	} else {
 		h.expirePacked(gather)
 	}

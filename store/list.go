@@ -25,27 +25,40 @@ type List struct {
 // List returns a handle on key's list. Its Len is 0 if key is absent: pushing
 // then creates it.
 func (tx *Tx) List(key []byte, a Access) (List, error) {
-	l := List{tx: tx, key: key}
-	s, ok := tx.find(key, a)
-	if !ok {
-		return l, nil
+	var l List
+	err := tx.OpenList(&l, key, a)
+	return l, err
+}
+
+// OpenList is List with a handle of the caller's: copying one takes as long as
+// a push.
+func (tx *Tx) OpenList(l *List, key []byte, a Access) error {
+	l.tx, l.key = tx, key
+	if l.at, l.live = tx.find(key, a); !l.live {
+		return nil
 	}
-	if tx.kindOf(s) != KindList {
-		return l, ErrWrongType
+	if l.at.kind() != KindList {
+		l.live = false
+		return ErrWrongType
 	}
-	l.open(s)
-	return l, nil
+	l.load()
+	return nil
 }
 
 func (l *List) open(s slot) {
 	l.at, l.live = s, true
-	if o := l.tx.object(s); o != nil {
+	l.load()
+}
+
+// load reads what stands at l.at.
+func (l *List) load() {
+	if o := l.at.object(); o != nil {
 		l.big = o.(*quicklist)
 		l.n = l.big.count
 		return
 	}
 	l.big = nil
-	l.n = int(binary.LittleEndian.Uint16(l.tx.blob(s)))
+	l.n = int(binary.LittleEndian.Uint16(l.at.value()))
 }
 
 // reopen finds the value again after a write that moved it.
@@ -212,7 +225,7 @@ func (l *List) changed() {
 		l.packAll()
 		return
 	}
-	l.tx.settle(l.at)
+	l.tx.settle(&l.at)
 	l.tx.changed(l.key, KindList, Changed)
 	l.removeEmpty()
 }

@@ -197,7 +197,7 @@ func (tx *Tx) SaveQueue(key []byte, q *Queue, log *QueueLog, wakes bool) {
 	if !ok {
 		tx.putObject(key, q)
 	} else {
-		tx.settle(at)
+		tx.settle(&at)
 		effect := Reduced
 		if wakes {
 			effect = Changed
@@ -213,7 +213,7 @@ func (tx *Tx) SaveQueue(key []byte, q *Queue, log *QueueLog, wakes bool) {
 // key into the accounts.
 func (tx *Tx) SettleQueue(key []byte) {
 	if at, ok := tx.find(key, Peek); ok {
-		tx.settle(at)
+		tx.settle(&at)
 	}
 }
 

@@ -53,27 +53,39 @@ var setForms = [...]string{setInts: "intset", setPacked: "listpack", setHashed: 
 // SetOf returns a handle on key's set. Its Len is 0 if key is absent: adding
 // then creates it.
 func (tx *Tx) SetOf(key []byte, a Access) (Set, error) {
-	s := Set{tx: tx, key: key}
-	at, ok := tx.find(key, a)
-	if !ok {
-		return s, nil
+	var s Set
+	err := tx.OpenSet(&s, key, a)
+	return s, err
+}
+
+// OpenSet is SetOf with a handle of the caller's, as OpenList.
+func (tx *Tx) OpenSet(s *Set, key []byte, a Access) error {
+	s.tx, s.key = tx, key
+	if s.at, s.live = tx.find(key, a); !s.live {
+		return nil
 	}
-	if tx.kindOf(at) != KindSet {
-		return s, ErrWrongType
+	if s.at.kind() != KindSet {
+		s.live = false
+		return ErrWrongType
 	}
-	s.open(at)
-	return s, nil
+	s.load()
+	return nil
 }
 
 func (s *Set) open(at slot) {
 	s.at, s.live = at, true
-	if o := s.tx.object(at); o != nil {
+	s.load()
+}
+
+// load reads what stands at s.at.
+func (s *Set) load() {
+	if o := s.at.object(); o != nil {
 		s.big = o.(*largeSet)
 		s.n, s.form = s.big.t.len(), s.big.form
 		s.tx.Wide = s.n >= sizable
 		return
 	}
-	b := s.tx.blob(at)
+	b := s.at.value()
 	s.big = nil
 	s.n, s.form = int(binary.LittleEndian.Uint16(b)), setForm(b[2])
 }
@@ -269,7 +281,7 @@ func (s *Set) Done() {
 		if b := s.big.repacked(); b != nil {
 			s.rewrite(b)
 		} else {
-			s.tx.settle(s.at)
+			s.tx.settle(&s.at)
 		}
 	}
 	if !s.told {

@@ -197,7 +197,7 @@ func (tx *Tx) stretch(s slot, key []byte, n int) []byte {
 	}
 	big := s.c.records.at(s.record()).object.(*bigString)
 	big.resize(n)
-	tx.settle(s)
+	tx.settle(&s)
 	return big.b
 }
 

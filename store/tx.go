@@ -238,9 +238,13 @@ func (tx *Tx) changed(key []byte, k Kind, e Effect) {
 func (tx *Tx) changedAs(key []byte, k Kind, e Effect, event string) {
 	from := len(tx.keys)
 	tx.keys = append(tx.keys, key...)
-	tx.changes = append(tx.changes, Change{
-		DB: tx.db, Key: tx.keys[from:len(tx.keys):len(tx.keys)], Kind: k, Effect: e, Event: event,
-	})
+	if n := len(tx.changes); n < cap(tx.changes) { // ResetChanges has left zeros there
+		tx.changes = tx.changes[:n+1]
+	} else {
+		tx.changes = append(tx.changes, Change{})
+	}
+	c := &tx.changes[len(tx.changes)-1]
+	c.DB, c.Key, c.Kind, c.Effect, c.Event = tx.db, tx.keys[from:len(tx.keys):len(tx.keys)], k, e, event
 }
 
 // DB returns the number of the current database.
@@ -278,7 +282,7 @@ func (tx *Tx) find(key []byte, a Access) (slot, bool) {
 		if ok && s.kind() == KindHash && s.c.fieldsDue(s.entry, tx.Now) {
 			s, _, ok = tx.expireFields(s, lazyFields)
 		}
-		if ok && a == Write {
+		if ok && a == Write && s.c.cut != nil {
 			s.c.preserve(s)
 		}
 	}
@@ -286,7 +290,7 @@ func (tx *Tx) find(key []byte, a Access) (slot, bool) {
 	case a == Peek:
 	case ok:
 		if a != Note {
-			tx.touch(s)
+			tx.touch(s.entry)
 		}
 		if a != Write {
 			sh.hits++
@@ -314,6 +318,10 @@ func (tx *Tx) blob(s slot) []byte { return s.value() }
 
 // object returns the value if it is an object, else nil.
 func (tx *Tx) object(s slot) Object {
+	return s.object()
+}
+
+func (s *slot) object() Object {
 	if s.flags()&flagObject == 0 {
 		return nil
 	}
@@ -391,10 +399,13 @@ func (tx *Tx) growBlob(s slot, n int) (slot, []byte) {
 }
 
 // settle takes the size of a mutated object into the accounts.
-func (tx *Tx) settle(s slot) {
-	s.c.weigh(s.c.records.at(s.record()), s.kind())
+func (tx *Tx) settle(s *slot) {
+	k := s.kind()
+	s.c.weigh(s.c.records.at(s.record()), k)
 	s.c.dirty = true
-	s.c.wind(s)
+	if k == KindHash || k == KindQueue {
+		s.c.wind(*s)
+	}
 }
 
 // remove removes key with the given effect; nothing happens if it is absent.

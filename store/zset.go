@@ -476,7 +476,7 @@ func (z *ZSet) Done() {
 		if z.n > 0 && z.big.packs() {
 			z.packAll()
 		} else {
-			z.tx.settle(z.at)
+			z.tx.settle(&z.at)
 		}
 	}
 	if !z.told {
