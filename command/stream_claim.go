@@ -292,12 +292,13 @@ type claim struct {
 	created  bool
 	took     bool // the consumer has got something
 	changed  bool
+	find     store.Finder
 	log      claimLog
 }
 
 // newClaim creates the consumer if need be.
 func newClaim(c *Ctx, o *claimOptions, s *store.Stream, g *store.Group) *claim {
-	cl := &claim{c: c, o: o, stream: s, group: g, consumer: g.Consumer(c.Args[3]), log: claimLog{c: c, key: c.Args[1], group: g}}
+	cl := &claim{c: c, o: o, stream: s, group: g, consumer: g.Consumer(c.Args[3]), find: s.Finder(), log: claimLog{c: c, key: c.Args[1], group: g}}
 	if cl.consumer == nil {
 		cl.consumer, cl.created = g.CreateConsumer(c.Args[3], c.Tx.Now), true
 	}
@@ -328,9 +329,14 @@ func (cl *claim) take(p store.Pending) bool {
 func (cl *claim) reply(id store.ID) {
 	if cl.o.justID {
 		replyID(cl.c.Reply, id)
-	} else {
-		replyEntryAt(cl.c.Reply, cl.stream, id)
+	} else if e, ok := cl.find.Find(id); ok {
+		replyEntry(cl.c.Reply, e)
 	}
+}
+
+func (cl *claim) has(id store.ID) bool {
+	_, ok := cl.find.Find(id)
+	return ok
 }
 
 // lose takes an entry that the stream has lost out of the group.
@@ -381,7 +387,7 @@ func xclaim(c *Ctx) {
 	for _, id := range o.ids {
 		p, pending := g.Nack(id)
 		switch {
-		case !s.Has(id):
+		case !cl.has(id):
 			if pending {
 				cl.lose(p)
 			}
@@ -471,7 +477,7 @@ func (cl *claim) auto() (taken, lost []store.ID, next store.ID) {
 		if !ok {
 			return taken, lost, store.ID{}
 		}
-		if !cl.stream.Has(p.ID) {
+		if !cl.has(p.ID) {
 			cl.lose(p)
 			lost = append(lost, p.ID)
 		} else if cl.take(p) {

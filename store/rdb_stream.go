@@ -29,8 +29,8 @@ func (w *rdbWriter) stream(s *Stream) {
 	w.id(s.FirstID())
 	w.id(s.maxDeleted)
 	w.length(s.added)
-	w.length(uint64(len(s.groups)))
-	for _, g := range s.groups {
+	w.length(uint64(s.groups.len()))
+	for _, g := range s.Groups() {
 		w.group(g)
 	}
 }
@@ -48,8 +48,8 @@ func (w *rdbWriter) group(g *Group) {
 		w.length(uint64(v.count))
 		return true
 	})
-	w.length(uint64(len(g.consumers)))
-	for _, c := range g.consumers {
+	w.length(uint64(g.consumers.len()))
+	for _, c := range g.Consumers() {
 		w.text([]byte(c.name))
 		w.time(c.Seen)
 		w.length(uint64(c.pending.n))

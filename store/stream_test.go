@@ -353,3 +353,32 @@ func BenchmarkStreamLast(b *testing.B) {
 		s.RangeBack(MaxID, ID{}, func(e Entry) bool { return false })
 	}
 }
+
+func TestFinderAgainstHas(t *testing.T) {
+	r := rand.New(rand.NewPCG(4, 4))
+	s := NewStream()
+	there := map[uint64]bool{}
+	for i := range uint64(2000) {
+		if id := i*2 + 1; r.IntN(3) > 0 {
+			s.Add(ID{id, 0}, bytesOf(randomPairs(r)), 4096, 100)
+			there[id] = true
+		}
+	}
+	for id := range there {
+		if r.IntN(3) == 0 {
+			s.Delete(ID{id, 0})
+			delete(there, id)
+		}
+	}
+	f := s.Finder()
+	id := uint64(0)
+	for range 20000 {
+		if id += r.Uint64N(4); r.IntN(50) == 0 {
+			id = r.Uint64N(4200)
+		}
+		e, ok := f.Find(ID{id, 0})
+		if ok != there[id] || ok && e.ID.Ms != id || s.Has(ID{id, 0}) != ok {
+			t.Fatalf("Find(%d): %v of %v", id, ok, e.ID)
+		}
+	}
+}

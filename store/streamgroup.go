@@ -3,7 +3,6 @@ package store
 import (
 	"hash"
 	"slices"
-	"strings"
 	"unsafe"
 )
 
@@ -14,7 +13,7 @@ type Group struct {
 	last      ID
 	read      int64 // entries read up to last; -1: not known
 	pending   pendingList
-	consumers []*Consumer // by name
+	consumers names[*Consumer]
 	numbers   []*Consumer // by number; nil where one was deleted
 	free      []uint32    // numbers not in use
 	stream    *Stream
@@ -46,48 +45,38 @@ const (
 )
 
 // Groups returns the groups by name.
-func (s *Stream) Groups() []*Group { return s.groups }
+func (s *Stream) Groups() []*Group { return s.groups.all() }
 
 // Group returns the group of the given name, nil if there is none.
-func (s *Stream) Group(name []byte) *Group {
-	if i, ok := s.groupAt(name); ok {
-		return s.groups[i]
-	}
-	return nil
-}
-
-func (s *Stream) groupAt(name []byte) (int, bool) {
-	return slices.BinarySearchFunc(s.groups, name, func(g *Group, name []byte) int { return strings.Compare(g.name, string(name)) })
-}
+func (s *Stream) Group(name []byte) *Group { return s.groups.get(name) }
 
 // CreateGroup adds a group that has read up to last, which are so many entries
 // (-1: not known). It returns nil if there is one of that name.
 func (s *Stream) CreateGroup(name []byte, last ID, read int64) *Group {
-	i, ok := s.groupAt(name)
-	if ok {
+	if s.Group(name) != nil {
 		return nil
 	}
 	g := &Group{name: string(name), last: last, read: read, stream: s, pending: pendingList{mem: s.mem}}
-	s.groups = slices.Insert(s.groups, i, g)
+	s.groups.add(g)
 	s.mem.held += groupBytes + int64(len(name))
 	return g
 }
 
 // DropGroup removes a group and reports whether there was one.
 func (s *Stream) DropGroup(name []byte) bool {
-	i, ok := s.groupAt(name)
-	if !ok {
+	g := s.Group(name)
+	if g == nil {
 		return false
 	}
-	s.groups[i].release()
+	g.release()
 	s.mem.held -= groupBytes + int64(len(name))
-	s.groups = slices.Delete(s.groups, i, i+1)
+	s.groups.remove(name)
 	return true
 }
 
 func (g *Group) release() {
 	g.pending.release()
-	for _, c := range g.consumers {
+	for _, c := range g.Consumers() {
 		c.pending.release()
 		g.stream.mem.held -= consumerBytes + int64(len(c.name))
 	}
@@ -166,25 +155,15 @@ func (s *Stream) countTo(id ID) int64 {
 }
 
 // Consumers returns the consumers by name.
-func (g *Group) Consumers() []*Consumer { return g.consumers }
+func (g *Group) Consumers() []*Consumer { return g.consumers.all() }
 
 // Consumer returns the consumer of the given name, nil if there is none.
-func (g *Group) Consumer(name []byte) *Consumer {
-	if i, ok := g.consumerAt(name); ok {
-		return g.consumers[i]
-	}
-	return nil
-}
-
-func (g *Group) consumerAt(name []byte) (int, bool) {
-	return slices.BinarySearchFunc(g.consumers, name, func(c *Consumer, name []byte) int { return strings.Compare(c.name, string(name)) })
-}
+func (g *Group) Consumer(name []byte) *Consumer { return g.consumers.get(name) }
 
 // CreateConsumer adds a consumer that was seen now, in unix milliseconds. It
 // returns nil if there is one of that name.
 func (g *Group) CreateConsumer(name []byte, now int64) *Consumer {
-	i, ok := g.consumerAt(name)
-	if ok {
+	if g.Consumer(name) != nil {
 		return nil
 	}
 	c := &Consumer{Seen: now, Active: -1, name: string(name), pending: pendingList{bare: true, mem: g.stream.mem}}
@@ -195,7 +174,7 @@ func (g *Group) CreateConsumer(name []byte, now int64) *Consumer {
 		c.number = uint32(len(g.numbers))
 		g.numbers = append(g.numbers, c)
 	}
-	g.consumers = slices.Insert(g.consumers, i, c)
+	g.consumers.add(c)
 	g.stream.mem.held += consumerBytes + int64(len(name))
 	return c
 }
@@ -203,18 +182,17 @@ func (g *Group) CreateConsumer(name []byte, now int64) *Consumer {
 // DropConsumer removes a consumer and what is pending for it; it returns how
 // many entries these were, and false if there is no such consumer.
 func (g *Group) DropConsumer(name []byte) (pending int, ok bool) {
-	i, ok := g.consumerAt(name)
-	if !ok {
+	c := g.Consumer(name)
+	if c == nil {
 		return 0, false
 	}
-	c := g.consumers[i]
 	pending = c.pending.n
 	c.pending.each(ID{}, func(v nack) bool {
 		g.pending.remove(v.id)
 		return true
 	})
 	c.pending.release()
-	g.consumers = slices.Delete(g.consumers, i, i+1)
+	g.consumers.remove(name)
 	g.numbers[c.number] = nil
 	g.free = append(g.free, c.number)
 	g.stream.mem.held -= consumerBytes + int64(len(name))
@@ -316,7 +294,7 @@ func (g *Group) Ack(id ID) bool {
 // Referenced reports whether a group has yet to read an entry or to acknowledge
 // it.
 func (s *Stream) Referenced(id ID) bool {
-	for _, g := range s.groups {
+	for _, g := range s.Groups() {
 		if g.last.Less(id) {
 			return true
 		}
@@ -329,7 +307,7 @@ func (s *Stream) Referenced(id ID) bool {
 
 // Unreference takes an entry out of those pending, in every group.
 func (s *Stream) Unreference(id ID) (found bool) {
-	for _, g := range s.groups {
+	for _, g := range s.Groups() {
 		found = g.Ack(id) || found
 	}
 	return found
@@ -337,16 +315,16 @@ func (s *Stream) Unreference(id ID) (found bool) {
 
 // cloneGroups copies the groups of s into c.
 func (s *Stream) cloneGroups(c *Stream) {
-	c.groups = nil
-	for _, g := range s.groups {
+	c.groups = names[*Group]{}
+	for _, g := range s.Groups() {
 		copied := c.CreateGroup([]byte(g.name), g.last, g.read)
 		copied.pending = g.pending.clone(c.mem)
 		copied.numbers = make([]*Consumer, len(g.numbers))
 		copied.free = slices.Clone(g.free)
-		for _, from := range g.consumers {
+		for _, from := range g.Consumers() {
 			to := *from
 			to.pending = from.pending.clone(c.mem)
-			copied.consumers = append(copied.consumers, &to)
+			copied.consumers.add(&to)
 			copied.numbers[to.number] = &to
 			c.mem.held += consumerBytes + int64(len(to.name))
 		}
@@ -356,10 +334,10 @@ func (s *Stream) cloneGroups(c *Stream) {
 // digestGroups adds what a replayed log restores of the groups: not the times,
 // nor how often entries were delivered, as reading one's history is not logged.
 func (s *Stream) digestGroups(h hash.Hash) {
-	for _, g := range s.groups {
+	for _, g := range s.Groups() {
 		part(h, []byte(g.name))
 		part(h, ID{uint64(g.read), 0}.Append(g.last.Append(nil)))
-		for _, c := range g.consumers {
+		for _, c := range g.Consumers() {
 			part(h, []byte(c.name))
 			c.pending.each(ID{}, func(v nack) bool {
 				part(h, v.id.Append(nil))

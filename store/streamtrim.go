@@ -24,7 +24,7 @@ const (
 
 // Trim removes entries and returns how many.
 func (s *Stream) Trim(t Trim) (removed int) {
-	if t.Refs != KeepRefs && len(s.groups) > 0 {
+	if t.Refs != KeepRefs && s.groups.len() > 0 {
 		return s.trimRefs(t)
 	}
 	enough := func(left int) bool { return !t.ByID && int64(left) <= t.MaxLen }
