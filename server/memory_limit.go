@@ -19,7 +19,7 @@ import (
 // the cron).
 type memoryState struct {
 	limit        atomic.Int64 // maxmemory, 0 = none
-	other        atomic.Int64 // sampled: Go heap in use beyond what the store counts
+	other        atomic.Int64 // sampled: live Go heap beyond what the store counts
 	clients      atomic.Int64 // sampled: buffers of all clients
 	goLimit      atomic.Int64 // the Go runtime's limit as set, in goLimitStep
 	output       atomic.Int64 // unsent output of clients that owe more than outputShown
@@ -29,6 +29,7 @@ type memoryState struct {
 
 	// Of the cron alone, see collectWhenCalm.
 	cycles     uint64 // collections seen
+	stored     int64  // what the store had on the Go heap at the last of them
 	calmSince  int64  // when the last of them was seen, or there was little to collect
 	settled    int64  // bytes held after the last calm collection
 	collecting bool
@@ -46,35 +47,51 @@ const (
 )
 
 // sampleMemory refreshes what is not kept by increments, and the Go runtime's
-// own limit: what may be used, less the arenas it does not see, less 5 %.
+// own limit. Garbage does not count as used: no eviction makes it less, and the
+// runtime's limit bounds it. Objects of the store may have died since the last
+// collection, so what was live then is compared with what the store had then;
+// of what was allocated since, only clients' buffers are known to live.
 func (s *Server) sampleMemory() {
 	sample := []metrics.Sample{
 		{Name: "/memory/classes/heap/objects:bytes"},
-		{Name: "/memory/classes/heap/unused:bytes"},
 		{Name: "/memory/classes/heap/stacks:bytes"},
 		{Name: "/gc/heap/live:bytes"},
 		{Name: "/gc/cycles/total:gc-cycles"},
 		{Name: "/memory/classes/heap/free:bytes"},
 	}
 	metrics.Read(sample)
-	live := int64(sample[3].Value.Uint64())
-	s.tuneCollector(live)
-	s.collectWhenCalm(int64(sample[0].Value.Uint64()+sample[5].Value.Uint64()), live, sample[4].Value.Uint64())
-	var heap int64
-	for _, m := range sample[:3] {
-		heap += int64(m.Value.Uint64())
+	value := func(i int) int64 { return int64(sample[i].Value.Uint64()) }
+	objects, stacks, live, cycles, free := value(0), value(1), value(2), sample[3].Value.Uint64(), value(4)
+	m := &s.memory
+	if cycles != m.cycles {
+		m.stored = s.store.HeapBytes()
 	}
-	s.memory.other.Store(max(0, heap-s.store.HeapBytes()))
+	other := min(max(live-m.stored, m.clients.Load()), objects-s.store.HeapBytes())
+	m.other.Store(max(0, other) + stacks)
+	s.tuneCollector(live)
+	s.collectWhenCalm(objects+free, live, cycles)
 	used := s.usedMemory()
 	if used > s.memory.peak.Load() {
 		s.memory.peak.Store(used)
 	}
 	limit := s.memory.limit.Load()
 	s.memory.tight.Store(limit > 0 && used > limit-max(limit/tightShare, tightBytes))
-	if cfg := s.Config(); limit > 0 {
-		arenas := s.store.Used() - s.store.HeapBytes()
-		s.setGoLimit(max(cfg.MemoryAllowed-arenas, limit/4) / 20 * 19)
+	if limit > 0 {
+		s.setGoLimit(s.goLimitFor(limit, live))
 	}
+}
+
+// goHeadroom is what the Go runtime gets for garbage however little maxmemory
+// leaves for it: else it would do nothing but collect.
+const goHeadroom = 32 << 20
+
+// goLimitFor returns what the Go runtime may take: what maxmemory leaves beside
+// the arenas, which it does not see, and an eighth more; never so little that it
+// has no room for garbage, never more than the system leaves, less 5 %.
+func (s *Server) goLimitFor(limit, live int64) int64 {
+	arenas := s.store.Used() - s.store.HeapBytes()
+	wanted := max(limit+limit/8-arenas, live+live/4+goHeadroom)
+	return min(wanted, max(s.Config().MemoryAllowed-arenas, limit/4)/20*19)
 }
 
 // goLimitStep is the change of the Go runtime's limit that is worth setting it
