@@ -2,6 +2,7 @@ package command
 
 import (
 	"encoding/binary"
+	"unsafe"
 
 	"synap/resp"
 	"synap/store"
@@ -67,8 +68,42 @@ func bitop(c *Ctx) {
 	for i, key := range keys { // only now that the look-ups have expired what had to
 		sources[i], _ = c.Tx.Get(key, store.Peek)
 	}
+	if len(sources) > 2 {
+		sources = withoutRepeats(op, sources)
+	}
 	c.Tx.SetBuilt(dst, n, func(b []byte) { combine(op, b, sources) })
 	c.Reply.Int(int64(n))
+}
+
+// withoutRepeats leaves out sources behind the first that come again without
+// changing the result: the work is bounded by what is stored, however often it is
+// named.
+func withoutRepeats(op bitOperation, sources [][]byte) [][]byte {
+	type place struct {
+		p *byte
+		n int
+	}
+	placeOf := func(src []byte) place { return place{unsafe.SliceData(src), len(src)} }
+	seen := make(map[place]int)
+	for _, src := range sources[1:] {
+		seen[placeOf(src)]++
+	}
+	if len(seen) == len(sources)-1 {
+		return sources
+	}
+	kept := append(make([][]byte, 0, len(sources)), sources[0])
+	for _, src := range sources[1:] {
+		times := seen[placeOf(src)]
+		if times == 0 {
+			continue
+		}
+		seen[placeOf(src)] = 0
+		kept = append(kept, src)
+		if op == opXOR && times%2 == 0 || op == opONE && times > 1 {
+			kept = append(kept, src)
+		}
+	}
+	return kept
 }
 
 // combineBlock is the part of the result worked on at once: it and its sources
@@ -118,13 +153,17 @@ func combine(op bitOperation, dst []byte, sources [][]byte) {
 	}
 }
 
-// The loops below take eight bytes at a time; what src lacks counts as zero.
+// The loops below take 32 bytes at a time; what src lacks counts as zero.
 
 func andBytes(dst, src []byte) {
 	clear(dst[len(src):])
-	for len(src) >= 8 && len(dst) >= 8 {
-		binary.LittleEndian.PutUint64(dst, binary.LittleEndian.Uint64(dst)&binary.LittleEndian.Uint64(src))
-		dst, src = dst[8:], src[8:]
+	for len(src) >= 32 && len(dst) >= 32 {
+		d, s := (*[32]byte)(dst), (*[32]byte)(src)
+		binary.LittleEndian.PutUint64(d[0:], binary.LittleEndian.Uint64(d[0:])&binary.LittleEndian.Uint64(s[0:]))
+		binary.LittleEndian.PutUint64(d[8:], binary.LittleEndian.Uint64(d[8:])&binary.LittleEndian.Uint64(s[8:]))
+		binary.LittleEndian.PutUint64(d[16:], binary.LittleEndian.Uint64(d[16:])&binary.LittleEndian.Uint64(s[16:]))
+		binary.LittleEndian.PutUint64(d[24:], binary.LittleEndian.Uint64(d[24:])&binary.LittleEndian.Uint64(s[24:]))
+		dst, src = dst[32:], src[32:]
 	}
 	for i, b := range src {
 		dst[i] &= b
@@ -132,9 +171,13 @@ func andBytes(dst, src []byte) {
 }
 
 func andNotBytes(dst, src []byte) {
-	for len(src) >= 8 && len(dst) >= 8 {
-		binary.LittleEndian.PutUint64(dst, binary.LittleEndian.Uint64(dst)&^binary.LittleEndian.Uint64(src))
-		dst, src = dst[8:], src[8:]
+	for len(src) >= 32 && len(dst) >= 32 {
+		d, s := (*[32]byte)(dst), (*[32]byte)(src)
+		binary.LittleEndian.PutUint64(d[0:], binary.LittleEndian.Uint64(d[0:])&^binary.LittleEndian.Uint64(s[0:]))
+		binary.LittleEndian.PutUint64(d[8:], binary.LittleEndian.Uint64(d[8:])&^binary.LittleEndian.Uint64(s[8:]))
+		binary.LittleEndian.PutUint64(d[16:], binary.LittleEndian.Uint64(d[16:])&^binary.LittleEndian.Uint64(s[16:]))
+		binary.LittleEndian.PutUint64(d[24:], binary.LittleEndian.Uint64(d[24:])&^binary.LittleEndian.Uint64(s[24:]))
+		dst, src = dst[32:], src[32:]
 	}
 	for i, b := range src {
 		dst[i] &^= b
@@ -142,9 +185,13 @@ func andNotBytes(dst, src []byte) {
 }
 
 func orBytes(dst, src []byte) {
-	for len(src) >= 8 && len(dst) >= 8 {
-		binary.LittleEndian.PutUint64(dst, binary.LittleEndian.Uint64(dst)|binary.LittleEndian.Uint64(src))
-		dst, src = dst[8:], src[8:]
+	for len(src) >= 32 && len(dst) >= 32 {
+		d, s := (*[32]byte)(dst), (*[32]byte)(src)
+		binary.LittleEndian.PutUint64(d[0:], binary.LittleEndian.Uint64(d[0:])|binary.LittleEndian.Uint64(s[0:]))
+		binary.LittleEndian.PutUint64(d[8:], binary.LittleEndian.Uint64(d[8:])|binary.LittleEndian.Uint64(s[8:]))
+		binary.LittleEndian.PutUint64(d[16:], binary.LittleEndian.Uint64(d[16:])|binary.LittleEndian.Uint64(s[16:]))
+		binary.LittleEndian.PutUint64(d[24:], binary.LittleEndian.Uint64(d[24:])|binary.LittleEndian.Uint64(s[24:]))
+		dst, src = dst[32:], src[32:]
 	}
 	for i, b := range src {
 		dst[i] |= b
@@ -152,9 +199,13 @@ func orBytes(dst, src []byte) {
 }
 
 func xorBytes(dst, src []byte) {
-	for len(src) >= 8 && len(dst) >= 8 {
-		binary.LittleEndian.PutUint64(dst, binary.LittleEndian.Uint64(dst)^binary.LittleEndian.Uint64(src))
-		dst, src = dst[8:], src[8:]
+	for len(src) >= 32 && len(dst) >= 32 {
+		d, s := (*[32]byte)(dst), (*[32]byte)(src)
+		binary.LittleEndian.PutUint64(d[0:], binary.LittleEndian.Uint64(d[0:])^binary.LittleEndian.Uint64(s[0:]))
+		binary.LittleEndian.PutUint64(d[8:], binary.LittleEndian.Uint64(d[8:])^binary.LittleEndian.Uint64(s[8:]))
+		binary.LittleEndian.PutUint64(d[16:], binary.LittleEndian.Uint64(d[16:])^binary.LittleEndian.Uint64(s[16:]))
+		binary.LittleEndian.PutUint64(d[24:], binary.LittleEndian.Uint64(d[24:])^binary.LittleEndian.Uint64(s[24:]))
+		dst, src = dst[32:], src[32:]
 	}
 	for i, b := range src {
 		dst[i] ^= b
@@ -173,6 +224,12 @@ func notBytes(dst []byte) {
 
 // onceBytes adds src to the bits seen in dst; twice collects those seen before.
 func onceBytes(dst, twice, src []byte) {
+	for len(src) >= 8 && len(dst) >= 8 && len(twice) >= 8 {
+		seen, more := binary.LittleEndian.Uint64(dst), binary.LittleEndian.Uint64(src)
+		binary.LittleEndian.PutUint64(twice, binary.LittleEndian.Uint64(twice)|seen&more)
+		binary.LittleEndian.PutUint64(dst, seen|more)
+		dst, twice, src = dst[8:], twice[8:], src[8:]
+	}
 	for i, b := range src {
 		twice[i] |= dst[i] & b
 		dst[i] |= b
