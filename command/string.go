@@ -329,24 +329,17 @@ func expireAt(c *Ctx, unit expireUnit, amount []byte) (int64, error) {
 	if !ok {
 		return 0, resp.ErrNotInteger
 	}
+	scale, from := int64(1), int64(0)
 	if unit == unitEX || unit == unitEXAT {
-		if n > math.MaxInt64/1000 {
-			n = 0
-		}
-		n *= 1000
+		scale = 1000
 	}
 	if unit == unitEX || unit == unitPX {
-		if n > math.MaxInt64-c.Tx.Now {
-			n = 0
-		}
-		if n > 0 {
-			n += c.Tx.Now
-		}
+		from = c.Tx.Now
 	}
-	if n <= 0 {
+	if n <= 0 || n > math.MaxInt64/scale || n*scale > math.MaxInt64-from {
 		return 0, resp.InvalidExpire(c.Row.Name)
 	}
-	return n, nil
+	return from + n*scale, nil
 }
 
 func set(c *Ctx) {

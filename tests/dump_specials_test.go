@@ -11,10 +11,11 @@ import (
 // dumpSpecials is the special handling of DUMP, RESTORE and SORT.
 func dumpSpecials() map[string]special {
 	return map[string]special{
-		"dump":    {why: "bytes are compared by RESTORE: in the scripts and below", compare: byKind},
-		"restore": {why: "needs payloads with a checksum", args: payloadArgs},
-		"sort":    {why: "patterns that find something; ties keep another order", args: sortArgs, compare: compareSort},
-		"sort_ro": {why: "as sort", args: sortArgs, compare: compareSort},
+		"dump":           {why: "bytes are compared by RESTORE: in the scripts and below", compare: byKind},
+		"restore":        {why: "needs payloads with a checksum", args: payloadArgs},
+		"restore-asking": {why: "as restore", args: payloadArgs},
+		"sort":           {why: "patterns that find something; ties keep another order", args: sortArgs, compare: compareSort},
+		"sort_ro":        {why: "as sort", args: sortArgs, compare: compareSort},
 	}
 }
 

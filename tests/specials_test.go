@@ -198,6 +198,7 @@ func ownSpecials() map[string]special {
 		"bitop":                 {why: "operations newer than 7.0 would change the data here alone", args: oldBitop},
 		"xadd":                  {why: "* makes IDs of each server's clock: see the scripts", args: noClockID},
 		"xtrim":                 {why: "what becomes of groups is newer than 7.0", args: noRefs},
+		"migrate":               {why: "must not send keys away; is refused in transactions", alone: true, args: fixedArgs("127.0.0.1 1 a 0 10", "127.0.0.1 x b 0 10", "127.0.0.1 1 nokey -1 10", "127.0.0.1 1 a abc 10", "127.0.0.1 1 a 0 abc", "127.0.0.1 1 a 0 10 KEYS a", "127.0.0.1 1 a 0 10 AUTH", "127.0.0.1 1 a 0 10 COPY REPLACE FOO")},
 		"qconsume":              {why: "must not wait for ever", args: shortBlock},
 		"xread":                 {why: "must not wait for ever", args: shortBlock},
 		"xreadgroup":            {why: "must not wait for ever; CLAIM is newer than 7.0", args: freshIDs, compare: exact},
