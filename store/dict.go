@@ -60,6 +60,16 @@ func (d *dict) init(b blocks, first uint8) {
 	*d.bucket(0) = bucket{}
 }
 
+// presize makes an empty table as large as n entries need.
+func (d *dict) presize(n int) {
+	buckets := uint32(min(n/splitAt+1, 1<<31))
+	for i := uint32(1); i < buckets; i++ {
+		d.buckets.reserve(i)
+		*d.bucket(i) = bucket{}
+	}
+	d.n, d.low = buckets, 1<<(bits.Len32(buckets)-1)-1
+}
+
 // clone returns a copy that refers to the same entries.
 func (d *dict) clone() dict {
 	c := *d
@@ -211,13 +221,16 @@ func (d *dict) remove(h uint64, p place, c hasher) {
 // hasher gives the hash of an entry, as insert was told it.
 type hasher interface{ hashOf(r ref) uint64 }
 
-// settle splits or merges a bucket if the load asks for it. One step for each
-// insertion or removal is enough to follow any growth.
-func (d *dict) settle(c hasher) {
-	switch {
-	case d.count > int(d.n)*splitAt:
+// grow splits a bucket if the load asks for it, shrink merges two. One step for
+// each insertion, or removal, is enough to follow it.
+func (d *dict) grow(c hasher) {
+	if d.count > int(d.n)*splitAt {
 		d.split(c)
-	case d.n > 1 && d.count < int(d.n)*mergeAt:
+	}
+}
+
+func (d *dict) shrink(c hasher) {
+	if d.n > 1 && d.count < int(d.n)*mergeAt {
 		d.merge(c)
 	}
 }

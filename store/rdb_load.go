@@ -4,6 +4,7 @@ import (
 	"encoding/binary"
 	"errors"
 	"math"
+	"slices"
 	"strconv"
 )
 
@@ -96,6 +97,8 @@ type rdbReader struct {
 	rest   []byte
 	room   int // bytes that strings may unfold to yet
 	bad    bool
+	reuse  bool   // the next text may stand in spare
+	spare  []byte // valid until the next such text
 	number numberText
 }
 
@@ -104,7 +107,9 @@ type rdbReader struct {
 func (r *rdbReader) value(kind byte) value {
 	switch kind {
 	case rdbString:
+		r.reuse = true
 		b := r.text()
+		r.reuse = false
 		if len(b) > r.tx.store.maxString {
 			r.bad = true
 		}
@@ -225,7 +230,13 @@ func (r *rdbReader) expanded() []byte {
 		r.bad = true
 		return nil
 	}
-	b := make([]byte, n)
+	var b []byte
+	if r.reuse && n <= maxSlot {
+		r.spare = slices.Grow(r.spare[:0], int(n))[:n]
+		b = r.spare
+	} else {
+		b = make([]byte, n)
+	}
 	if !lzfExpand(b, src) {
 		r.bad = true
 		return nil

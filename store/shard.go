@@ -189,7 +189,7 @@ func (c *contents) add(h uint64, key []byte, v value, at int64, clock uint32) {
 		c.heap.push(c, at, r)
 	}
 	c.dict.insert(h, r)
-	c.dict.settle(c)
+	c.dict.grow(c)
 	c.dirty = true
 	if v.kind == KindHash {
 		c.enroll(r)
@@ -432,5 +432,5 @@ func (c *contents) delete(s slot) {
 	}
 	c.dict.remove(s.h, s.place, c)
 	c.free(r, s.entry)
-	c.dict.settle(c)
+	c.dict.shrink(c)
 }

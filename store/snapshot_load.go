@@ -29,6 +29,7 @@ type SnapshotReader struct {
 	summed   int
 	sum      uint64
 	queue    []byte // parts read so far
+	copy     []byte // of a key
 	end      int    // 0 until the end mark was read
 	started  bool
 
@@ -140,8 +141,9 @@ func (l *SnapshotReader) item(tx *Tx) (done bool, err error) {
 		}
 		l.db = int(n)
 	case rdbOpResizeDB:
+		n := r.length()
 		r.length()
-		r.length()
+		l.expect(tx, n)
 	case rdbOpSlotInfo:
 		r.length()
 		r.length()
@@ -173,7 +175,10 @@ func (l *SnapshotReader) key(tx *Tx, kind byte) error {
 		return nil
 	}
 	r.room = manyTimes * tx.store.maxString
-	key := bytes.Clone(r.text())
+	key := r.text()
+	if kind != rdbString || len(r.rest) > 0 && r.rest[0] >= rdbInt8 {
+		key = l.copied(key)
+	}
 	v := r.value(kind)
 	if r.bad {
 		v.discard()
@@ -196,12 +201,39 @@ func (l *SnapshotReader) store(tx *Tx, key []byte, v value) {
 		return
 	}
 	tx.Use(l.db)
-	tx.put(key, v, how.ExpireAt)
+	c, h := tx.contents(key)
+	if _, ok := c.lookup(h, key); ok { // no Redis writes a key twice, but it is loaded
+		tx.put(key, v, how.ExpireAt)
+		tx.ResetChanges()
+	} else {
+		c.add(h, key, v, how.ExpireAt, tx.newClock())
+	}
 	if how.Idle >= 0 || how.Freq >= 0 {
 		tx.access(key, how)
 	}
-	tx.ResetChanges()
 	l.Keys++
+}
+
+// copied returns a copy of b that is valid until the next.
+func (l *SnapshotReader) copied(b []byte) []byte {
+	l.copy = append(l.copy[:0], b...)
+	return l.copy
+}
+
+// expect makes room for n keys, or for as many as the rest of the file can hold.
+func (l *SnapshotReader) expect(tx *Tx, n uint64) {
+	const keyBytes = 3 // the least that a key takes
+	n = min(n, uint64(len(l.r.rest)/keyBytes)) / uint64(tx.store.shards)
+	if n == 0 {
+		return
+	}
+	shards := tx.store.shardsOf(l.db)
+	for i := range shards {
+		if shards[i].data == nil {
+			shards[i].data = newContents(tx.store.seed)
+			shards[i].data.dict.presize(int(n))
+		}
+	}
 }
 
 // aux reads an auxiliary field; those of others are passed over.

@@ -284,7 +284,7 @@ func (t *table) put(key, value []byte) (e elem, created bool) {
 	t.reclaim() // not behind add, which might move what is returned
 	e = t.add(key, value)
 	t.index.insert(h, ref(e))
-	t.index.settle(t)
+	t.index.grow(t)
 	return e, true
 }
 
@@ -334,7 +334,7 @@ func (t *table) removeElem(e elem) {
 func (t *table) take(h uint64, p place, e elem) {
 	t.index.remove(h, p, t)
 	t.bury(e)
-	t.index.settle(t)
+	t.index.shrink(t)
 	t.reclaim()
 }
 
