@@ -213,7 +213,7 @@ func (s *Server) call(w *worker, ctx *command.Ctx, x *Session, cmd *command.Comm
 	w.tx.Still = x != nil && x.still(cmd)
 	w.tx.Misses = s.events.Load()&uint32(missEvents) != 0
 	if cmd.Flags&command.FreshTime != 0 { // its batch may be old, and it may have waited for the locks
-		w.tx.Now = max(w.tx.Now, (w.watch.Now()+w.wall)/int64(time.Millisecond))
+		w.tx.Now = max(w.tx.Now, s.clock().UnixMilli())
 	}
 	db := w.tx.DB()
 	if h := s.handlers[cmd.ID]; h != nil {
@@ -322,7 +322,7 @@ func (s *Server) record(w *worker, ctx *command.Ctx, args [][]byte, db int, chan
 				own = true
 				continue
 			}
-			w.unit = s.addRecord(w.unit, c.DB, w.kept(c.Log), nil)
+			w.unit = s.addRecord(w.unit, &w.tx, c.DB, w.kept(c.Log), nil)
 		case store.Emptied:
 			own = own || i == 0 || changes[i-1].Effect != store.FieldsExpired // whose HDEL takes the last field
 		default:
@@ -334,7 +334,7 @@ func (s *Server) record(w *worker, ctx *command.Ctx, args [][]byte, db int, chan
 		records = [][][]byte{args}
 	}
 	for _, r := range records {
-		w.unit = s.addRecord(w.unit, db, w.kept(r), changes)
+		w.unit = s.addRecord(w.unit, &w.tx, db, w.kept(r), changes)
 	}
 	if !w.whole {
 		w.flushUnit(s)
