@@ -13,7 +13,7 @@ import (
 // Tx.SaveStream or Tx.SaveStreamQuietly.
 type Stream struct {
 	mem        *streamMemory
-	groups     []*Group
+	groups     names[*Group]
 	blocks     deque[*block]
 	length     int
 	held       int64 // bytes of blocks
@@ -280,12 +280,10 @@ func (s *Stream) Range(from, to ID, visit func(e Entry) bool) {
 }
 
 // Has reports whether there is an entry of the given ID.
-func (s *Stream) Has(id ID) (found bool) {
-	s.Range(id, id, func(Entry) bool {
-		found = true
-		return false
-	})
-	return found
+func (s *Stream) Has(id ID) bool {
+	f := s.Finder()
+	_, ok := f.Find(id)
+	return ok
 }
 
 // RangeBack visits the entries from one ID down to another, both included,
@@ -346,10 +344,10 @@ func (s *Stream) digest(h hash.Hash) {
 
 // release frees the memory; the stream must not be used again.
 func (s *Stream) release() {
-	for _, g := range s.groups {
+	for _, g := range s.Groups() {
 		g.release()
 	}
-	s.groups = nil
+	s.groups = names[*Group]{}
 	for s.blocks.len() > 0 {
 		s.discard(s.blocks.len() - 1)
 	}
