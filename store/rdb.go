@@ -74,6 +74,25 @@ func (tx *Tx) Dump(key, dst []byte) ([]byte, bool) {
 	return w.out, true
 }
 
+// DumpPlain appends the payload of a value as Redis 7.0 reads it, without the
+// times of a hash's fields, and returns when the key expires, 0 for never.
+func (tx *Tx) DumpPlain(key, dst []byte) (payload []byte, at int64, ok bool) {
+	s, ok := tx.find(key, Peek)
+	if !ok {
+		return dst, 0, false
+	}
+	w := rdbWriter{tx: tx, out: dst}
+	kind := w.typeOf(s)
+	switch kind {
+	case rdbHashMetadata:
+		kind = rdbHash
+	case rdbHashListpackEx:
+		kind = rdbHashListpack
+	}
+	w.payload(kind, s)
+	return w.out, max(s.expiry(), 0), true
+}
+
 // payload appends what DUMP replies.
 func (w *rdbWriter) payload(kind byte, s slot) {
 	start := len(w.out)
