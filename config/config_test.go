@@ -102,7 +102,7 @@ var busyArgs = []string{
 	"--tracing-endpoint", "https://collector:4318/traces", "--tracing-sample-ratio", "0.25", "--tracing-service-name", "cache", "--tracing-queue-size", "10",
 	"--rate-limit-enabled", "yes", "--rate-limit-requests-per-second", "0.5", "--rate-limit-burst-size", "3", "--rate-limit-action", "close", "--rate-limit-dry-run", "yes",
 	"--rate-limit-exempt", "127.0.0.0/8", "--rate-limit-ipv6-prefix", "48", "--rate-limit-connections-per-second", "4", "--rate-limit-max-connections", "5",
-	"--appendonly", "yes", "--appendfsync", "always", "--appenddirname", "log", "--appendfilename", "writes", "--aof-load-truncated", "no",
+	"--appendonly", "no", "--appendfsync", "always", "--appenddirname", "log", "--appendfilename", "writes", "--aof-load-truncated", "no",
 	"--dbfilename", "all.rdb", "--save", "900 1 60 100", "--aof-use-rdb-preamble", "no", "--auto-aof-rewrite-percentage", "50",
 	"--auto-aof-rewrite-min-size", "1mb", "--no-appendfsync-on-rewrite", "yes", "--aof-rewrite-incremental-fsync", "no",
 	"--stop-writes-on-bgsave-error", "no", "--rdbcompression", "no", "--rdbchecksum", "no", "--rdb-save-incremental-fsync", "no",

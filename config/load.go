@@ -1,7 +1,9 @@
 package config
 
 import (
+	"errors"
 	"fmt"
+	"io/fs"
 	"maps"
 	"os"
 	"path/filepath"
@@ -78,6 +80,21 @@ func Default() *Config {
 		}
 	}
 	return c
+}
+
+// DefaultDir tells whether dir was left at its default.
+func (c *Config) DefaultDir() bool { return c.Dir == filepath.Join(c.launched, defaultDir) }
+
+// MakeDir makes dir if that is the default; any other must be there already, as
+// a wrong path would start empty.
+func (c *Config) MakeDir() error {
+	if !c.DefaultDir() {
+		return nil
+	}
+	if err := os.Mkdir(c.Dir, 0o750); err != nil && !errors.Is(err, fs.ErrExist) {
+		return err
+	}
+	return nil
 }
 
 // Load reads the command line (without the program's name), the environment

@@ -223,7 +223,7 @@ func dataOptions() []*Option {
 
 func persistenceOptions() []*Option {
 	return []*Option{
-		{"appendonly", "persistence.appendonly", "no", Live, "keep a log of every write",
+		{"appendonly", "persistence.appendonly", "yes", Live, "keep a log of every write",
 			yesNo{at: func(c *Config) *bool { return &c.AppendOnly }}},
 		{"appendfsync", "persistence.appendfsync", "everysec", Live, "when the log is synced to disk: before each reply, once a second, or as the system likes",
 			oneOf{at: func(c *Config) *string { return &c.AppendFsync }, list: []string{"always", "everysec", "no"}}},
@@ -287,9 +287,12 @@ func queueOptions() []*Option {
 	}
 }
 
+// defaultDir is beside where the server was started.
+const defaultDir = "./data"
+
 func serverOptions() []*Option {
 	return []*Option{
-		{"dir", "server.dir", ".", Protected, "working directory; relative paths of files refer to it",
+		{"dir", "server.dir", defaultDir, Protected, "where data is kept; the default is made if it is missing, any other is what relative paths of files refer to",
 			directory{}},
 		{"hz", "server.hz", "10", Live, "background rounds a second: expiry, timeouts, statistics",
 			hz{number[int]{at: func(c *Config) *int { return &c.Hz }, min: 1, max: 500}}},

@@ -151,9 +151,15 @@ func (s *Server) closeData() error {
 	p := &s.persist
 	p.work.Wait()
 	var errs []error
+	if p.loading.Load() { // what is there is not the data
+		p.forced.Store(false)
+		p.noSave.Store(true)
+	}
 	if p.forced.Load() || len(s.Config().Save) > 0 && !p.noSave.Load() {
 		p.save.begin(s.now())
-		err := s.saveNow(nil)
+		tx := s.lockAll()
+		err := s.saveNow(tx)
+		tx.Unlock()
 		s.endSave(err)
 		if err != nil {
 			errs = append(errs, fmt.Errorf("the last snapshot: %w", err))
@@ -198,7 +204,11 @@ func (s *Server) applyPersistence(c *config.Config) {
 func (s *Server) switchLog(on bool) {
 	p := &s.persist
 	if on {
-		if err := s.rewriteLog(); err != nil {
+		err := s.Config().MakeDir()
+		if err == nil {
+			err = s.rewriteLog()
+		}
+		if err != nil {
 			s.log.Error("the log cannot be begun", "error", err)
 			s.logFailed(err)
 		}
@@ -258,6 +268,9 @@ func (s *Server) rewriteLocked() error {
 	s.store.SetLogged(true)
 	p.on.Store(true)
 	o := s.snapshotOptions(true)
+	if p.loading.Load() { // nobody is served yet
+		o.Pause = nil
+	}
 	snapshot := tx.Cut(o)
 	tx.Unlock()
 	defer snapshot.Close()

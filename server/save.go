@@ -22,11 +22,16 @@ func (s *Server) snapshotOptions(base bool) store.SnapshotOptions {
 		"redis-ver", RedisVersion, "redis-bits", "64", "ctime", fmt.Sprint(s.now().Unix()),
 		"used-mem", fmt.Sprint(s.usedMemory()), "aof-base", isBase, "synap-ver", s.opts.Version,
 	}}
+	o.Pause = func() { time.Sleep(savePause) }
 	if base && !c.AOFUseRDBPreamble {
 		o.Record = journal.AppendRecord
 	}
 	return o
 }
+
+// savePause is how long a snapshot leaves the processor to others after each
+// millisecond of work.
+const savePause = 500 * time.Microsecond
 
 // saveNow writes a snapshot; tx holds all shards, or is nil.
 func (s *Server) saveNow(tx *store.Tx) error {
@@ -48,7 +53,11 @@ func (s *Server) saveNow(tx *store.Tx) error {
 			return s.writeCut(&p.save, snapshot, syncSome(w, c.RDBSaveIncrementalFsync))
 		}
 	}
-	if err := journal.WriteFile(journal.Dir(c.Dir), c.DBFileName, write); err != nil {
+	err := c.MakeDir()
+	if err == nil {
+		err = journal.WriteFile(journal.Dir(c.Dir), c.DBFileName, write)
+	}
+	if err != nil {
 		s.log.Error("no snapshot was written", "file", c.DBFileName, "error", err)
 		return err
 	}

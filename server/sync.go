@@ -188,7 +188,11 @@ func (s *Server) writeDump() (*os.File, []*dumpReader, error) {
 	if len(readers) == 0 {
 		return nil, nil, nil
 	}
-	file, err := os.CreateTemp(s.Config().Dir, "temp-sync-*.rdb")
+	c := s.Config()
+	if err := c.MakeDir(); err != nil {
+		return nil, readers, err
+	}
+	file, err := os.CreateTemp(c.Dir, "temp-sync-*.rdb")
 	if err != nil {
 		return nil, readers, err
 	}

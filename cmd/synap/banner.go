@@ -23,6 +23,7 @@ func banner(cfg *config.Config, listeners []server.Listener) string {
 		fmt.Fprintf(&b, "  %-9s %-32s %s\n", l.Kind, address, doors[l.Door])
 	}
 	fmt.Fprintf(&b, "\n  %-9s %s\n", "limits", limits(cfg))
+	fmt.Fprintf(&b, "  %-9s %s\n", "data", kept(cfg))
 	if cfg.RequirePass == "" {
 		fmt.Fprintf(&b, "  %-9s none; set one with --requirepass\n", "password")
 	}
@@ -38,6 +39,25 @@ var doors = map[string]string{
 	"loop":   "event loops",
 	"redcon": "redcon",
 	"http":   "/metrics /healthz /readyz /version",
+}
+
+// kept tells where data is kept and what of it a crash takes.
+func kept(cfg *config.Config) string {
+	var parts []string
+	if cfg.AppendOnly {
+		parts = append(parts, map[string]string{
+			"always":   "every write is on disk before its reply",
+			"everysec": "every write is logged, on disk within a second or two",
+			"no":       "every write is logged, on disk when the system likes",
+		}[cfg.AppendFsync])
+	}
+	if len(cfg.Save) > 0 {
+		parts = append(parts, "snapshots by save")
+	}
+	if len(parts) == 0 {
+		return "in memory alone: a restart begins empty"
+	}
+	return cfg.Dir + " (" + strings.Join(parts, "; ") + ")"
 }
 
 func limits(cfg *config.Config) string {

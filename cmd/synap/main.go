@@ -120,9 +120,20 @@ func revision() string {
 	return rev + dirty
 }
 
+// enterDir makes the default dir if it will hold data, or goes to the one given.
+func enterDir(cfg *config.Config) error {
+	switch {
+	case !cfg.DefaultDir():
+		return os.Chdir(cfg.Dir)
+	case cfg.AppendOnly || len(cfg.Save) > 0:
+		return cfg.MakeDir()
+	}
+	return nil
+}
+
 // serve runs the server until a signal or SHUTDOWN ends it.
 func serve(cfg *config.Config, src *config.Source, stdout, stderr *os.File) error {
-	if err := os.Chdir(cfg.Dir); err != nil {
+	if err := enterDir(cfg); err != nil {
 		return fmt.Errorf("dir: %w", err)
 	}
 	out, err := openLog(cfg.LogFile, stdout)
@@ -145,7 +156,19 @@ func serve(cfg *config.Config, src *config.Source, stdout, stderr *os.File) erro
 	if err != nil {
 		return err
 	}
-	if err := srv.Start(); err != nil {
+	started := make(chan struct{})
+	over := make(chan struct{})
+	go func() {
+		defer close(over)
+		endLoad(srv, log, signals, started)
+	}()
+	err = srv.Start()
+	close(started)
+	<-over
+	if errors.Is(err, server.ErrLoadEnded) {
+		return nil
+	}
+	if err != nil {
 		return err
 	}
 	if cfg.LogFormat != "json" {
@@ -157,6 +180,26 @@ func serve(cfg *config.Config, src *config.Source, stdout, stderr *os.File) erro
 	notify(log, "READY=1")
 	log.Info("ready", "version", version, "revision", revision(), "pid", os.Getpid())
 	return wait(srv, out, log, signals)
+}
+
+// endLoad shuts down at a signal that comes before the data is loaded.
+func endLoad(srv *server.Server, log *slog.Logger, signals <-chan os.Signal, started <-chan struct{}) {
+	for {
+		select {
+		case <-started:
+			return
+		case sig := <-signals:
+			if sig == syscall.SIGHUP {
+				continue
+			}
+			log.Info("signal received while loading, shutting down", "signal", sig.String())
+			if err := shutdown(srv); err != nil {
+				log.Error("shutdown was not clean", "error", err)
+			}
+			<-started
+			return
+		}
+	}
 }
 
 // wait handles signals until the server has shut down. SIGHUP reloads, the
