@@ -63,10 +63,6 @@ func foreignLog(t *testing.T, s *script, sec *section, theirs *foreignLoader) {
 		proto = sec.proto
 	}
 	r := newRun(t, s, sec, srv, proto)
-	if sec.namesPeer() {
-		r.meet(startSynap(t, "loop", nil))
-		defer r.peer.stop()
-	}
 	r.judge = r.compare
 	r.steps()
 	want := readState(t, srv)

@@ -62,6 +62,9 @@ func (r *run) hangUp() {
 	for _, c := range r.clients {
 		c.close()
 	}
+	if r.peer != nil {
+		r.peer.stop()
+	}
 }
 
 func (r *run) step(s *step) error {

@@ -81,14 +81,6 @@ func runSection(t *testing.T, s *script, sec *section, v variant) {
 		srv = remoteServer(t, *flagAddr)
 	}
 	r := newRun(t, s, sec, srv, v.proto)
-	if sec.namesPeer() {
-		if srv.ours() {
-			r.meet(startSynap(t, v.door, nil))
-		} else {
-			r.meet(startRedis(t, nil))
-		}
-		defer r.peer.stop()
-	}
 	r.judge = r.compare
 	r.steps()
 	if srv.restart != nil && !t.Failed() {
@@ -105,19 +97,22 @@ func newRun(t *testing.T, s *script, sec *section, srv *target, proto int) *run 
 		t.Helper()
 		t.Errorf("%s:%d (protocol %d): %s", s.path, line+1, proto, fmt.Sprintf(format, args...))
 	}
+	r.meet(t)
 	return r
 }
 
-// namesPeer tells whether the section needs a second server.
-func (sec *section) namesPeer() bool {
-	return slices.ContainsFunc(sec.steps, func(s *step) bool { return strings.Contains(s.text, "{peer}") })
-}
-
-// meet makes srv the second server: client peer talks to it, and {peer} is its
-// port.
-func (r *run) meet(srv *target) {
-	r.peer = srv
-	_, r.vars.kept["peer"], _ = net.SplitHostPort(srv.addr)
+// meet starts the second server, of the same kind, of a section that names it:
+// client peer talks to it, and {peer} is its port.
+func (r *run) meet(t *testing.T) {
+	if !slices.ContainsFunc(r.sec.steps, func(s *step) bool { return strings.Contains(s.text, "{peer}") }) {
+		return
+	}
+	if r.srv.ours() {
+		r.peer = startSynap(t, "loop", nil)
+	} else {
+		r.peer = startRedis(t, nil)
+	}
+	_, r.vars.kept["peer"], _ = net.SplitHostPort(r.peer.addr)
 }
 
 // record runs every section against a fresh redis-server in each protocol and
@@ -139,15 +134,9 @@ func record(t *testing.T, s *script) {
 				srv = startRedis(t, sec.options)
 			}
 			r := newRun(t, s, sec, srv, proto)
-			if sec.namesPeer() {
-				r.meet(startRedis(t, nil))
-			}
 			r.judge = rec.judge(proto, r)
 			r.steps()
 			srv.stop()
-			if r.peer != nil {
-				r.peer.stop()
-			}
 		}
 	}
 	if err := rec.write(); err != nil {
