@@ -2,8 +2,6 @@ package command
 
 import (
 	"math"
-	"strconv"
-
 	"synap/resp"
 	"synap/store"
 )
@@ -464,38 +462,6 @@ func pairHead(c *Ctx, n int64, values bool) {
 	c.Reply.Array(int(n))
 }
 
-// hscanOptions are the options of HSCAN and ZSCAN.
-type hscanOptions struct {
-	count    int64
-	match    []byte // nil: everything
-	noValues bool
-}
-
-// parseHscan takes the word that leaves values or scores out of the reply.
-func parseHscan(args [][]byte, bare string) (o hscanOptions, err error) {
-	a := resp.NewArgs(args)
-	o.count = 10
-	for a.Left() > 0 && a.Err() == nil {
-		switch {
-		case a.Is(bare):
-			o.noValues = true
-		case a.Left() < 2:
-			a.Fail(resp.ErrSyntax)
-		case a.Is("COUNT"):
-			if o.count = a.Int(); o.count < 1 {
-				a.Fail(resp.ErrSyntax)
-			}
-		case a.Is("MATCH"):
-			if o.match = a.Next(); string(o.match) == "*" {
-				o.match = nil
-			}
-		default:
-			a.Fail(resp.ErrSyntax)
-		}
-	}
-	return o, a.Err()
-}
-
 func hscan(c *Ctx) {
 	cursor, ok := parseCursor(c.Args[2])
 	if !ok {
@@ -506,37 +472,11 @@ func hscan(c *Ctx) {
 	if !ok {
 		return
 	}
-	if h.Len() == 0 { // the options are not looked at then
-		c.Reply.Array(2)
-		c.Reply.BulkString("0")
-		c.Reply.Array(0)
-		return
-	}
-	o, err := parseHscan(c.Args[3:], "NOVALUES")
-	if err != nil {
-		c.Fail(err)
-		return
-	}
-	var found resp.Reply // the cursor stands before the fields but is known after them
-	n := 0
-	for left := o.count; left > 0; left -= scanStep {
-		cursor = h.Scan(cursor, int(min(left, scanStep)), func(field, value []byte) {
-			if o.match != nil && !Glob(o.match, field) {
-				return
-			}
-			found.Bulk(field)
-			n++
-			if !o.noValues {
-				found.Bulk(value)
-				n++
+	scanMembers(c, cursor, h.Len(), "NOVALUES", func(s *memberScan, cursor uint64, count int) uint64 {
+		return h.Scan(cursor, count, func(field, value []byte) {
+			if s.add(field) {
+				s.found.Bulk(value)
 			}
 		})
-		if cursor == 0 || found.Len() > scanReply {
-			break
-		}
-	}
-	c.Reply.Array(2)
-	c.Reply.BulkString(strconv.FormatUint(cursor, 10))
-	c.Reply.Array(n)
-	c.Reply.Raw(found.Bytes())
+	})
 }

@@ -233,37 +233,25 @@ func hexpire(c *Ctx, unit expireUnit) {
 	e.done(c)
 }
 
-// fieldExpiry replies -2 without a field, -1 without an expiry, else the answer.
+// fieldExpiry tells the expiry of fields.
 func fieldExpiry(c *Ctx, answer func(c *Ctx, at int64) int64) {
-	h, ok := hashAt(c, store.Read)
-	if !ok {
-		return
-	}
-	a := resp.NewArgs(c.Args[2:])
-	fields := parseFields(c, &a, resp.ErrFieldsPositive)
-	if err := a.Err(); err != nil {
-		c.Fail(err)
-		return
-	}
-	c.Reply.Array(len(fields))
-	for _, field := range fields {
-		at, ok := h.Deadline(field)
-		switch {
-		case !ok:
-			c.Reply.Int(-2)
-		case at == -1:
-			c.Reply.Int(-1)
-		default:
-			c.Reply.Int(answer(c, at))
-		}
+	if h, ok := hashAt(c, store.Read); ok {
+		replyTimed(c, &h, func(_ []byte, at int64) int64 { return answer(c, at) })
 	}
 }
 
 func hpersist(c *Ctx) {
-	h, ok := hashAt(c, store.Write)
-	if !ok {
-		return
+	if h, ok := hashAt(c, store.Write); ok {
+		replyTimed(c, &h, func(field []byte, _ int64) int64 {
+			h.ExpireAt(field, 0)
+			return 1
+		})
+		h.Done()
 	}
+}
+
+// replyTimed replies -2 without a field, -1 without an expiry, else the answer.
+func replyTimed(c *Ctx, h *store.Hash, answer func(field []byte, at int64) int64) {
 	a := resp.NewArgs(c.Args[2:])
 	fields := parseFields(c, &a, resp.ErrFieldsPositive)
 	if err := a.Err(); err != nil {
@@ -279,11 +267,9 @@ func hpersist(c *Ctx) {
 		case at == -1:
 			c.Reply.Int(-1)
 		default:
-			h.ExpireAt(field, 0)
-			c.Reply.Int(1)
+			c.Reply.Int(answer(field, at))
 		}
 	}
-	h.Done()
 }
 
 func hgetdel(c *Ctx) {

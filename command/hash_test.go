@@ -62,13 +62,7 @@ func TestHashJournalAndEvents(t *testing.T) {
 		{"HSETEX n EX 0 FIELDS 1 a 2", "HDEL n a", "hset:n hdel:n del:n"},
 		{"HEXPIRE n 10 FIELDS 1 a", "", ""},
 	} {
-		reply := r.do(c.request)
-		if got := r.journal(); got != c.journal {
-			t.Errorf("%s (%q) journals %q, want %q", c.request, reply, got, c.journal)
-		}
-		if got := r.events(); got != c.events {
-			t.Errorf("%s has the events %q, want %q", c.request, got, c.events)
-		}
+		r.expect(t, c.request, c.journal, c.events)
 	}
 }
 

@@ -107,6 +107,18 @@ func TestGetAndSetDoNotAllocate(t *testing.T) {
 	}
 }
 
+// expect runs a request and compares what it journals and its events.
+func (r *runner) expect(t *testing.T, request, journal, events string) {
+	t.Helper()
+	reply := r.do(request)
+	if got := r.journal(); got != journal {
+		t.Errorf("%s (%q) journals %q, want %q", request, reply, got, journal)
+	}
+	if got := r.events(); got != events {
+		t.Errorf("%s has the events %q, want %q", request, got, events)
+	}
+}
+
 func TestJournalAndEvents(t *testing.T) {
 	r := newRunner(t)
 	const at = "1700000010000" // ten seconds from now
@@ -145,13 +157,7 @@ func TestJournalAndEvents(t *testing.T) {
 		{"UNLINK d", "", ""},
 		{"TOUCH d", "", ""},
 	} {
-		reply := r.do(c.request)
-		if got := r.journal(); got != c.journal {
-			t.Errorf("%s (%q) journals %q, want %q", c.request, reply, got, c.journal)
-		}
-		if got := r.events(); got != c.events {
-			t.Errorf("%s has the events %q, want %q", c.request, got, c.events)
-		}
+		r.expect(t, c.request, c.journal, c.events)
 	}
 }
 

@@ -1,8 +1,6 @@
 package command
 
 import (
-	"strconv"
-
 	"synap/resp"
 	"synap/store"
 )
@@ -210,39 +208,11 @@ func sscan(c *Ctx) {
 		c.Reply.Error(resp.ErrInvalidCursor)
 		return
 	}
-	s, ok := setAt(c, c.Args[1], store.Read)
+	set, ok := setAt(c, c.Args[1], store.Read)
 	if !ok {
 		return
 	}
-	if s.Len() == 0 { // options are not looked at then
-		c.Reply.Array(2)
-		c.Reply.BulkString("0")
-		c.Reply.Array(0)
-		return
-	}
-	o, err := parseScan(c.Args[2:])
-	if err == nil && o.kind != nil {
-		err = resp.ErrSyntax
-	}
-	if err != nil {
-		c.Fail(err)
-		return
-	}
-	var found resp.Reply // the cursor stands before the members but is known after them
-	n := 0
-	for left := o.count; left > 0; left -= scanStep {
-		cursor = s.Scan(cursor, int(min(left, scanStep)), func(m []byte) {
-			if o.match == nil || Glob(o.match, m) {
-				found.Bulk(m)
-				n++
-			}
-		})
-		if cursor == 0 || found.Len() > scanReply {
-			break
-		}
-	}
-	c.Reply.Array(2)
-	c.Reply.BulkString(strconv.FormatUint(cursor, 10))
-	c.Reply.Array(n)
-	c.Reply.Raw(found.Bytes())
+	scanMembers(c, cursor, set.Len(), "", func(s *memberScan, cursor uint64, count int) uint64 {
+		return set.Scan(cursor, count, func(member []byte) { s.add(member) })
+	})
 }

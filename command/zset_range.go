@@ -225,16 +225,21 @@ func (o *zrangeOptions) limit(from, to int) (int, int) {
 	return from, from + int(n)
 }
 
-func zrange(c *Ctx, o zrangeOptions) {
-	a := resp.NewArgs(c.Args[4:])
-	o.parse(&a, false)
-	ends := resp.NewArgs(c.Args[2:4])
+// span reads the two ends and the options behind them, whose errors come first.
+func (o *zrangeOptions) span(args [][]byte, stored bool) (zspan, error) {
+	a, ends := resp.NewArgs(args[2:]), resp.NewArgs(args[:2])
+	o.parse(&a, stored)
 	s := parseZSpan(&ends, o.by, o.back)
-	if a.Err() == nil && ends.Err() != nil {
-		c.Fail(ends.Err())
-		return
-	} else if a.Err() != nil {
-		c.Fail(a.Err())
+	if err := a.Err(); err != nil {
+		return s, err
+	}
+	return s, ends.Err()
+}
+
+func zrange(c *Ctx, o zrangeOptions) {
+	s, err := o.span(c.Args[2:], false)
+	if err != nil {
+		c.Fail(err)
 		return
 	}
 	z, ok := zsetAt(c, c.Args[1], store.Read)
@@ -251,15 +256,9 @@ func zrange(c *Ctx, o zrangeOptions) {
 
 func zrangestore(c *Ctx) {
 	o := zrangeOptions{anyBy: true, anyOrder: true}
-	a := resp.NewArgs(c.Args[5:])
-	o.parse(&a, true)
-	ends := resp.NewArgs(c.Args[3:5])
-	s := parseZSpan(&ends, o.by, o.back)
-	if a.Err() == nil && ends.Err() != nil {
-		c.Fail(ends.Err())
-		return
-	} else if a.Err() != nil {
-		c.Fail(a.Err())
+	s, err := o.span(c.Args[3:], true)
+	if err != nil {
+		c.Fail(err)
 		return
 	}
 	z, ok := zsetAt(c, c.Args[2], store.Read)

@@ -2,8 +2,6 @@ package command
 
 import (
 	"math"
-	"strconv"
-
 	"synap/resp"
 	"synap/store"
 )
@@ -298,37 +296,11 @@ func zscan(c *Ctx) {
 	if !ok {
 		return
 	}
-	if z.Len() == 0 { // options are not looked at then
-		c.Reply.Array(2)
-		c.Reply.BulkString("0")
-		c.Reply.Array(0)
-		return
-	}
-	o, err := parseHscan(c.Args[3:], "NOSCORES")
-	if err != nil {
-		c.Fail(err)
-		return
-	}
-	var found resp.Reply // the cursor stands before the members but is known after them
-	n := 0
-	for left := o.count; left > 0; left -= scanStep {
-		cursor = z.Scan(cursor, int(min(left, scanStep)), func(member []byte, score float64) {
-			if o.match != nil && !Glob(o.match, member) {
-				return
-			}
-			found.Bulk(member)
-			n++
-			if !o.noValues {
-				found.BulkDouble(score)
-				n++
+	scanMembers(c, cursor, z.Len(), "NOSCORES", func(s *memberScan, cursor uint64, count int) uint64 {
+		return z.Scan(cursor, count, func(member []byte, score float64) {
+			if s.add(member) {
+				s.found.BulkDouble(score)
 			}
 		})
-		if cursor == 0 || found.Len() > scanReply {
-			break
-		}
-	}
-	c.Reply.Array(2)
-	c.Reply.BulkString(strconv.FormatUint(cursor, 10))
-	c.Reply.Array(n)
-	c.Reply.Raw(found.Bytes())
+	})
 }
