@@ -104,25 +104,34 @@ func Load(d Disk, f Files, truncate bool, t Target) (*Loaded, error) {
 	t.Begin(total)
 	l := &loader{disk: d, files: f, to: t, truncate: truncate, out: Loaded{manifest: m, Found: true}}
 	if m.Base != "" {
-		if err := l.base(f.path(m.Base)); err != nil {
-			return nil, err
-		}
-	}
-	for i, name := range m.Increments {
-		last := true
-		for _, later := range m.Increments[i+1:] {
-			if last, err = l.empty(f.path(later)); err != nil || !last {
-				break
-			}
+		last, err := l.allEmpty(m.Increments)
+		if err == nil {
+			err = l.base(f.path(m.Base), last)
 		}
 		if err != nil {
 			return nil, err
 		}
-		if err := l.increment(f.path(name), last); err != nil {
+	}
+	for i, name := range m.Increments {
+		last, err := l.allEmpty(m.Increments[i+1:])
+		if err == nil {
+			err = l.increment(f.path(name), last)
+		}
+		if err != nil {
 			return nil, err
 		}
 	}
 	return &l.out, nil
+}
+
+// allEmpty tells whether no increment of these holds a command.
+func (l *loader) allEmpty(increments []string) (bool, error) {
+	for _, name := range increments {
+		if empty, err := l.empty(l.files.path(name)); err != nil || !empty {
+			return false, err
+		}
+	}
+	return true, nil
 }
 
 type loader struct {
@@ -147,8 +156,9 @@ func (l *loader) empty(name string) (bool, error) {
 	return len(data) == 0 || len(data) <= fileHead && bytes.HasPrefix(data, []byte(fileLine)[:min(len(data), len(fileLine))]), nil
 }
 
-// base reads an RDB, which commands may follow, or commands alone.
-func (l *loader) base(name string) error {
+// base reads an RDB, which commands may follow, or commands alone; last says that
+// nothing follows it.
+func (l *loader) base(name string, last bool) error {
 	data, release, err := l.disk.Read(name)
 	if err != nil {
 		return err
@@ -161,11 +171,7 @@ func (l *loader) base(name string) error {
 		}
 		l.to.Progress(n)
 	}
-	at, err := l.commands(data, n, nil)
-	if err != nil {
-		return &DamageError{name, int64(at), err}
-	}
-	return nil
+	return l.tail(name, data, n, nil, last)
 }
 
 // increment reads one increment; last says that nothing follows it.
@@ -235,13 +241,19 @@ func proven(data []byte, at int, key []byte) bool {
 
 // runError is a command that the server refused.
 type runError struct {
-	args [][]byte
-	err  error
+	command string
+	err     error
+}
+
+// refused copies the name: the file is let go before anybody reads the error.
+func refused(name []byte, err error) error {
+	return &runError{string(name[:min(len(name), 64)]), err}
 }
 
 func (e *runError) Error() string {
-	return fmt.Sprintf("the command %.64q was refused: %v", e.args[0], e.err)
+	return fmt.Sprintf("the command %q was refused: %v", e.command, e.err)
 }
+func (e *runError) Unwrap() error { return e.err }
 
 // commands reads a file from at to its end, and returns where it stopped.
 func (l *loader) commands(data []byte, at int, key []byte) (int, error) {
@@ -325,7 +337,7 @@ func (l *loader) run(b []byte) error {
 	for len(b) > 0 {
 		args, n, err := parseCommand(b, l.args[:0])
 		if err != nil {
-			return &runError{[][]byte{b[:min(len(b), 16)]}, err}
+			return refused(b[:min(len(b), 16)], err)
 		}
 		l.args, b = args, b[n:]
 		if l.skip > 0 {
@@ -333,7 +345,7 @@ func (l *loader) run(b []byte) error {
 			continue
 		}
 		if err := l.one(args); err != nil {
-			return &runError{args, err}
+			return refused(args[0], err)
 		}
 	}
 	return nil

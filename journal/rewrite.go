@@ -239,7 +239,7 @@ func (f Files) parse(name string) (n int, kind string) {
 // left of one.
 func (f Files) owns(name string) bool {
 	_, kind := f.parse(strings.TrimSuffix(name, temporarySuffix))
-	return kind != ""
+	return kind != "" || name == f.Name // the base that Adopt made
 }
 
 // counter counts what is written.

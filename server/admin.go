@@ -137,6 +137,11 @@ func shutdownNow(x *Session, c *command.Ctx) {
 		c.Reply.Error(resp.ErrShutdownNone)
 		return
 	}
+	save := q.save || len(x.srv.Config().Save) > 0 && !q.noSave
+	if save && !q.force && !x.srv.persist.loading.Load() && x.srv.saveNow(nil) != nil {
+		c.Reply.Error(resp.ErrShutdown)
+		return
+	}
 	x.srv.persist.forced.Store(q.save)
 	x.srv.persist.noSave.Store(q.noSave)
 	x.srv.log.Info("user requested shutdown", "client", x.conn.Remote())

@@ -18,6 +18,9 @@ func (s *Server) load(c *config.Config) (found bool, err error) {
 	p := &s.persist
 	t := s.newLoadTarget(nil)
 	if p.aof != nil && c.AppendOnly {
+		if err := s.logFiles().Adopt(p.disk); err != nil {
+			return false, err
+		}
 		l, err := journal.Load(p.disk, s.logFiles(), c.AOFLoadTruncated, t)
 		if err != nil {
 			return false, explain(err)
@@ -97,6 +100,9 @@ func (t *loadTarget) Snapshot(data []byte) (int, error) {
 	r := store.NewSnapshotReader(data, t.now)
 	r.Unsure = !t.s.Config().RDBChecksum
 	for more := true; more; {
+		if t.ended() {
+			return r.Offset(), ErrLoadEnded
+		}
 		tx := t.held
 		if tx == nil {
 			tx = t.s.lockAll()
@@ -133,6 +139,9 @@ func (t *loadTarget) Run(db int, args [][]byte) error {
 	case !cmd.ArityOK(len(args)), cmd.Run == nil, db >= s.store.Databases():
 		return errors.New("it cannot be repeated")
 	}
+	if t.ended() {
+		return ErrLoadEnded
+	}
 	if t.held == nil {
 		s.lock(w, db, cmd, args)
 		defer w.tx.Unlock()
@@ -150,6 +159,13 @@ func (t *loadTarget) Run(db int, args [][]byte) error {
 	}
 	return nil
 }
+
+// ErrLoadEnded is returned by Start when the server was told to end while it
+// loaded its data.
+var ErrLoadEnded = errors.New("the load was ended")
+
+// ended tells whether a load at start is to go no further.
+func (t *loadTarget) ended() bool { return t.held == nil && t.s.draining.Load() }
 
 // Begin implements journal.Target.
 func (t *loadTarget) Begin(total int64) {

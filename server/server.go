@@ -264,8 +264,13 @@ func (s *Server) Start() error {
 			}
 		}()
 	}
-	if err := s.openData(); err != nil {
-		s.persist.noSave.Store(true) // still loading: nobody may take what is there for the data
+	s.persist.work.Add(1) // the end of the server waits for that of the load
+	err := s.openData()
+	s.persist.work.Done()
+	if s.draining.Load() && err != nil {
+		err = ErrLoadEnded
+	}
+	if err != nil { // still loading: nobody may take what is there for the data
 		return errors.Join(err, s.Shutdown(context.Background()))
 	}
 	s.persist.loading.Store(false)

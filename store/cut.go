@@ -2,6 +2,7 @@ package store
 
 import (
 	"io"
+	"runtime"
 	"sync"
 	"sync/atomic"
 )
@@ -32,6 +33,8 @@ type Snapshot struct {
 const (
 	walkKeys  = 64
 	walkBytes = 16 << 10
+
+	walkRun = 40 // steps between two pauses, about 1 ms
 
 	largeValue = 64 << 10
 
@@ -100,6 +103,7 @@ func (s *Snapshot) Save(w io.Writer) error {
 			s.queue.close()
 		}
 		s.queue.giveBack(b)
+		runtime.Gosched()
 	}
 	walked.Wait()
 	s.cuts = nil
@@ -120,10 +124,15 @@ func (s *Snapshot) Progress() (keys, total, early int64) {
 }
 
 func (s *Snapshot) walk() {
+	steps := 0
 	for _, t := range s.cuts {
 		for more := true; more; {
 			s.queue.wait()
 			more = t.step()
+			runtime.Gosched() // who answers clients goes first
+			if steps++; steps%walkRun == 0 && s.o.Pause != nil && !s.queue.closed() {
+				s.o.Pause()
+			}
 		}
 	}
 	s.queue.close()

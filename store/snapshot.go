@@ -38,6 +38,7 @@ type SnapshotOptions struct {
 	Aux    []string // fields of the head, name and value by turn
 	Plain  bool     // strings are not compressed
 	Unsure bool     // no checksum
+	Pause  func()   // called now and then, with no lock held; nil: the snapshot takes a processor for itself
 	// Record, if it is set, makes the snapshot a list of commands that make the
 	// data anew: it appends one to dst, own if Redis 7.0 does not know it.
 	Record func(dst []byte, own bool, args ...[]byte) []byte
@@ -131,10 +132,9 @@ type snapshotWriter struct {
 	dump    []byte // where a payload is made
 
 	db  int
-	lfu bool  // access clocks are written as counters
-	lru bool  // … as idle times
-	now int64 // unix milliseconds at the cut
-	own Tx    // for handles on values; at time 0, when nothing has expired
+	lfu bool // access clocks are written as counters
+	lru bool // … as idle times
+	own Tx   // for handles on values; at time 0, when nothing has expired
 }
 
 // prepare takes over what tx knows.
