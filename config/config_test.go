@@ -84,7 +84,7 @@ var busyArgs = []string{
 	"--protected-mode", "no", "--requirepass", `p"a's\s wörd # no`, "--tls-port", "7001", "--tls-cert-file", "c.pem", "--tls-key-file", "k.pem",
 	"--tls-ca-cert-file", "ca.pem", "--tls-auth-clients", "optional", "--network-door", "redcon", "--loops", "3", "--proxy-protocol-trusted", "10.0.0.0/8 ::1",
 	"--maxclients", "50", "--maxclients-reserved", "3", "--timeout", "60", "--tcp-keepalive", "0", "--client-first-byte-timeout", "1", "--client-write-timeout", "2",
-	"--client-query-buffer-limit", "3mb", "--client-output-buffer-limit", "normal 1 2 3 slave 4 5 6 pubsub 7 8 9", "--maxmemory-clients", "5mb",
+	"--client-query-buffer-limit", "3mb", "--client-output-buffer-limit", "normal 1 2 3 slave 4 5 6 pubsub 7 8 9", "--maxmemory-clients", "5mb", "--client-migrate-max-clients", "6",
 	"--proto-max-bulk-len", "2mb", "--proto-max-args", "17", "--proto-inline-max", "2000", "--proto-header-max", "40",
 	"--unauthenticated-max-args", "5", "--unauthenticated-max-bulk-len", "1k", "--unauthenticated-query-buffer-limit", "100kb", "--unauthenticated-output-buffer-limit", "5kb",
 	"--databases", "2", "--shards", "8", "--maxmemory", "1g", "--maxmemory-policy", "ALLKEYS-LRU", "--maxmemory-samples", "6", "--lfu-log-factor", "1", "--lfu-decay-time", "2",

@@ -149,7 +149,7 @@ func clientOptions() []*Option {
 			size[int64]{at: func(c *Config) *int64 { return &c.ClientQueryBufferLimit }, min: 1 << 20, max: math.MaxInt64}},
 		{"client-output-buffer-limit", "client.output_buffer_limit", "normal 1gb 256mb 60 replica 256mb 64mb 60 pubsub 32mb 8mb 60", Live, "unread replies of one client; 0 = no limit",
 			outputLimits{}},
-		{"migrate-max-clients", "client.migrate_max_clients", "64", Live, "MIGRATE commands at once",
+		{"client-migrate-max-clients", "client.migrate_max_clients", "64", Live, "MIGRATE commands at once",
 			number[int]{at: func(c *Config) *int { return &c.MigrateMaxClients }, min: 1, max: maxInt32}},
 		{"maxmemory-clients", "memory.maxmemory_clients", "25%", Live, "buffers of all clients together; over it the largest client is closed",
 			clientsMemory{}},

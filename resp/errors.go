@@ -207,7 +207,7 @@ const (
 	ErrMigrateWriting    Error = "IOERR error or timeout writing to target instance"
 	ErrMigrateReading    Error = "IOERR error or timeout reading from target instance"
 	ErrMigrateChanged    Error = "ERR a key was changed while it was sent: it stays here too, MIGRATE it again with REPLACE"
-	ErrMigrateBusy       Error = "ERR as many MIGRATE commands run as migrate-max-clients allows"
+	ErrMigrateBusy       Error = "ERR as many MIGRATE commands run as client-migrate-max-clients allows"
 
 	// Transactions.
 	ErrNestedMulti      Error = "ERR MULTI calls can not be nested"

@@ -246,11 +246,14 @@ func (s *Server) rewriteLog() error {
 	p := &s.persist
 	p.logging.Lock()
 	defer p.logging.Unlock()
-	if !p.rewrite.begin(s.now()) {
-		return errors.New("a rewrite is running") // not under logging: cannot be
-	}
+	p.rewrite.begin(s.now())
+	return s.rewriteLogging()
+}
+
+// rewriteLogging ends a rewrite that has begun. It needs logging.
+func (s *Server) rewriteLogging() error {
 	err := s.rewriteLocked()
-	p.rewrite.end(s.now(), err)
+	s.persist.rewrite.end(s.now(), err)
 	return err
 }
 

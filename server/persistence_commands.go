@@ -70,17 +70,16 @@ func rewriteInBackground(x *Session, c *command.Ctx) {
 	switch {
 	case !p.on.Load() || p.aof == nil:
 		c.Reply.Error(resp.ErrLogOff)
-		return
 	case p.rewrite.running.Load():
 		c.Reply.Error(resp.ErrRewriting)
-		return
 	case c == &x.current.inner || p.save.running.Load():
 		p.rewrite.due.Store(true)
 		c.Reply.Status("Background append only file rewriting scheduled")
-		return
+	case s.rewriteLogInBackground():
+		c.Reply.Status("Background append only file rewriting started")
+	default:
+		c.Reply.Error(resp.ErrRewriting)
 	}
-	s.rewriteLogInBackground()
-	c.Reply.Status("Background append only file rewriting started")
 }
 
 // misconf is what a write is told while the log cannot be written.
@@ -122,7 +121,6 @@ func debugLoadAOF(x *Session, c *command.Ctx, _ [][]byte) {
 	p := &s.persist
 	if p.aof == nil || !p.on.Load() {
 		c.Reply.Error(resp.ErrLogOff)
-		return
 	}
 	if !p.logging.TryLock() { // who rewrites may be waiting for our locks
 		c.Reply.Error(resp.ErrRewriting)

@@ -159,16 +159,23 @@ func (s *Server) saveInBackground() bool {
 	return true
 }
 
-// rewriteLogInBackground starts a rewrite of the log.
-func (s *Server) rewriteLogInBackground() {
+// rewriteLogInBackground starts a rewrite of the log and reports whether none was
+// running.
+func (s *Server) rewriteLogInBackground() bool {
 	p := &s.persist
+	if !p.logging.TryLock() {
+		return false
+	}
+	p.rewrite.begin(s.now())
 	p.work.Add(1)
 	go func() {
 		defer p.work.Done()
-		if err := s.rewriteLog(); err != nil {
+		defer p.logging.Unlock()
+		if err := s.rewriteLogging(); err != nil {
 			s.log.Error("the log was not rewritten", "error", err)
 		}
 	}()
+	return true
 }
 
 // saveRetry is how long after a failed snapshot the next is due at the earliest.

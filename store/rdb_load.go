@@ -97,6 +97,7 @@ type rdbReader struct {
 	rest   []byte
 	room   int // bytes that strings may unfold to yet
 	bad    bool
+	short  bool   // bad for want of bytes
 	reuse  bool   // the next text may stand in spare
 	spare  []byte // valid until the next such text
 	number numberText
@@ -136,6 +137,7 @@ func (r *rdbReader) value(kind byte) value {
 // take returns the next n bytes.
 func (r *rdbReader) take(n uint64) []byte {
 	if r.bad || n > uint64(len(r.rest)) {
+		r.short = r.short || !r.bad
 		r.bad = true
 		return nil
 	}

@@ -67,7 +67,7 @@ func (l *SnapshotReader) Load(tx *Tx, n int) (more bool, err error) {
 		at := l.Offset()
 		done, err := l.item(tx)
 		if err == nil && l.r.bad {
-			if err = ErrBadData; len(l.r.rest) == 0 {
+			if err = ErrBadData; l.r.short {
 				err = ErrSnapshotShort
 			}
 		}

@@ -69,6 +69,7 @@ func shutDown(t *testing.T, c *client, cmd *exec.Cmd) {
 func ownData(t *testing.T) string {
 	dir := t.TempDir()
 	p := startProgram(t, "--dir", dir, "--appendonly", "yes", "--save", "3600 1")
+	p.awaitLoaded(t)
 	c := p.dial(t, 2)
 	everyType(t, c, true)
 	shutDown(t, c, p.cmd)
@@ -104,7 +105,7 @@ func TestCheckOfWholeFiles(t *testing.T) {
 				out := check(t, 0, "--check-aof", path)
 				contains(t, out, "set 10", "rpush 1", "zadd 1", "xadd 1", "\nwhole\n")
 				if name == "ours" {
-					contains(t, out, "qpublish 1")
+					contains(t, out, "qapply 1")
 				}
 			}
 			out := check(t, 0, "--check-rdb", filepath.Join(dir, "dump.rdb"))
@@ -129,12 +130,13 @@ func change(t *testing.T, path string, how func([]byte) []byte) {
 }
 
 func TestCheckCutsATornTail(t *testing.T) {
+	const half = "*3\r\n$3\r\nSET\r\n$1\r\nk\r\n$100\r\nhalf of it"
 	for name, data := range map[string]func(*testing.T) string{"ours": ownData, "of redis-server": redisData} {
 		t.Run(name, func(t *testing.T) {
 			dir := data(t)
 			file := filepath.Join(dir, "appendonlydir", "appendonly.aof.1.incr.aof")
 			change(t, file, func(b []byte) []byte {
-				return append(b, "*3\r\n$3\r\nSET\r\n$1\r\nk\r\n$100\r\nhalf of it"...)
+				return append(b, half...)
 			})
 			size := func() int64 {
 				info, err := os.Stat(file)
@@ -145,13 +147,13 @@ func TestCheckCutsATornTail(t *testing.T) {
 			}
 			torn := size()
 			out := check(t, 1, "--check-aof", dir)
-			contains(t, out, "NOT WHOLE", "appendonly.aof.1.incr.aof", fmt.Sprint("offset ", torn-42), "--fix cuts it off")
+			contains(t, out, "NOT WHOLE", "appendonly.aof.1.incr.aof", fmt.Sprint("offset ", torn-int64(len(half))), "--fix cuts it off")
 			if size() != torn {
 				t.Error("a check without --fix changed the file")
 			}
-			contains(t, check(t, 0, "--check-aof", dir, "--fix"), "cut off: the last 42 bytes of", "\nwhole\n")
-			if size() != torn-42 {
-				t.Errorf("%d bytes are left, not %d", size(), torn-42)
+			contains(t, check(t, 0, "--check-aof", dir, "--fix"), fmt.Sprintf("cut off: the last %d bytes of", len(half)), "\nwhole\n")
+			if whole := torn - int64(len(half)); size() != whole {
+				t.Errorf("%d bytes are left, not %d", size(), whole)
 			}
 			contains(t, check(t, 0, "--check-aof", dir), "set 10", "\nwhole\n")
 		})

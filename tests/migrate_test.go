@@ -200,7 +200,7 @@ func TestMigrateEndsWithItsClient(t *testing.T) {
 	onBothDoors(t, func(t *testing.T, p *program, control *client) {
 		target := startScriptedTarget(t)
 		migrate := []string{"MIGRATE", "127.0.0.1", target.port, "k", "0", "1000000"}
-		control.must(t, "CONFIG", "SET", "migrate-max-clients", "1")
+		control.must(t, "CONFIG", "SET", "client-migrate-max-clients", "1")
 		control.must(t, "SET", "k", "v")
 		first := p.dial(t, 2)
 		if err := first.send(migrate...); err != nil {
@@ -208,7 +208,7 @@ func TestMigrateEndsWithItsClient(t *testing.T) {
 		}
 		conn := target.restoring(t)
 		v, err := control.do(migrate...)
-		if err != nil || v.text != "ERR as many MIGRATE commands run as migrate-max-clients allows" {
+		if err != nil || v.text != "ERR as many MIGRATE commands run as client-migrate-max-clients allows" {
 			t.Errorf("a second one: %s (%v)", v.render(), err)
 		}
 		first.close()

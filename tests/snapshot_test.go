@@ -200,6 +200,7 @@ func TestRewritesUnderLoad(t *testing.T) {
 			}
 		})
 	}
+	awaitField(t, c, "aof_rewrite_in_progress", "0") // a new log begins with one
 	for range 10 {
 		c.must(t, "BGREWRITEAOF")
 		awaitField(t, c, "aof_rewrite_in_progress", "0")
