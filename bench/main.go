@@ -144,7 +144,7 @@ func otherRows(full bool) []otherRow {
 	rows = append(rows, collectionMemory(full)...)
 	rows = append(rows, queueRows(full)...)
 	if full {
-		rows = append(rows, otherRow{"PUBLISH", publishing}, otherRow{"p99.9", tailLatency})
+		rows = append(rows, otherRow{"PUBLISH to 100 subscribers", publishing}, otherRow{"p99.9", tailLatency})
 	}
 	return rows
 }
