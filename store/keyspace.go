@@ -370,6 +370,8 @@ func (tx *Tx) flush(db int, bury func(*contents)) int {
 func (tx *Tx) SwapDB(a, b int) {
 	tx.touchLive(a)
 	tx.touchLive(b)
+	tx.store.written[a].Store(true)
+	tx.store.written[b].Store(true)
 	x, y := tx.store.shardsOf(a), tx.store.shardsOf(b)
 	for i := range x {
 		x[i].data, y[i].data = y[i].data, x[i].data

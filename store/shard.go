@@ -85,6 +85,14 @@ func newContents(seed maphash.Seed) *contents {
 	return c
 }
 
+// furnish gives an empty shard of a database its contents.
+func (s *Store) furnish(sh *shard, db int) {
+	sh.data = newContents(s.seed)
+	if !s.written[db].Load() {
+		s.written[db].Store(true)
+	}
+}
+
 // used returns the bytes of all that is stored and of what finds it.
 func (c *contents) used() int64 {
 	return c.arena.live + c.objects + c.dict.bytes() + c.heap.bytes() + c.hashes.bytes() + c.alarms.bytes()

@@ -230,7 +230,7 @@ func (l *SnapshotReader) expect(tx *Tx, n uint64) {
 	shards := tx.store.shardsOf(l.db)
 	for i := range shards {
 		if shards[i].data == nil {
-			shards[i].data = newContents(tx.store.seed)
+			tx.store.furnish(&shards[i], l.db)
 			shards[i].data.dict.presize(int(n))
 		}
 	}

@@ -38,7 +38,8 @@ type Store struct {
 	lfuLog   atomic.Int32
 	lfuDecay atomic.Int32 // minutes
 	packing  atomic.Pointer[Packing]
-	logged   atomic.Bool // changes under all locks, see SetLogged
+	logged   atomic.Bool   // changes under all locks, see SetLogged
+	written  []atomic.Bool // by database: it has held something since the start
 
 	_ [64]byte // every transaction reads what is above; what is below is written often
 
@@ -81,7 +82,7 @@ func New(o Options) *Store {
 		seed:      maphash.MakeSeed(),
 		sooner:    make(chan struct{}, 1),
 	}
-	s.locks = make([]shard, s.databases*s.shards)
+	s.locks, s.written = make([]shard, s.databases*s.shards), make([]atomic.Bool, s.databases)
 	for i := range s.locks {
 		s.locks[i].number = uint32(i)
 	}
@@ -129,8 +130,14 @@ func (s *Store) Expires(db int) int {
 // index, expiry heap.
 func (s *Store) Used() int64 {
 	n := int64(0)
-	for i := range s.locks {
-		n += s.locks[i].used.Load()
+	for db := range s.databases {
+		if !s.written[db].Load() {
+			continue
+		}
+		shards := s.shardsOf(db)
+		for i := range shards {
+			n += shards[i].used.Load()
+		}
 	}
 	return n
 }

@@ -332,7 +332,7 @@ func (s *slot) object() Object {
 func (tx *Tx) contents(key []byte) (*contents, uint64) {
 	sh, h := tx.shardOf(key)
 	if sh.data == nil {
-		sh.data = newContents(tx.store.seed)
+		tx.store.furnish(sh, tx.db)
 	}
 	return sh.data, h
 }

@@ -498,3 +498,26 @@ func TestPrefetchMembers(t *testing.T) {
 		t.Errorf("prefetching changed the store: %+v before, %+v after", before, after)
 	}
 }
+
+// What the store holds is counted wherever it was moved to.
+func TestUsedFollowsSwaps(t *testing.T) {
+	s := New(Options{})
+	var tx Tx
+	s.Begin(&tx, 3, 1)
+	tx.WantAll()
+	tx.Lock()
+	tx.Set([]byte("k"), []byte("v"), false)
+	tx.Unlock()
+	before := s.Used()
+	if before <= 0 {
+		t.Fatalf("used %d with a key", before)
+	}
+	s.Begin(&tx, 0, 1)
+	tx.WantAll()
+	tx.Lock()
+	tx.SwapDB(3, 9)
+	tx.Unlock()
+	if used := s.Used(); used != before {
+		t.Errorf("used %d before a swap and %d after", before, used)
+	}
+}
