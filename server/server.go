@@ -242,6 +242,7 @@ type namedDoor struct {
 // nothing is left listening.
 func (s *Server) Start() error {
 	s.tuneCollector(0)
+	s.startUsed = s.usedMemory()
 	if err := s.openDoors(); err != nil {
 		s.closeDoors()
 		return err
@@ -274,6 +275,8 @@ func (s *Server) Start() error {
 		return errors.Join(err, s.Shutdown(context.Background()))
 	}
 	s.persist.loading.Store(false)
+	s.persist.opened.Store(true)
+	s.followOption() // it may have changed meanwhile
 	s.nodes.Add(1)
 	go func() {
 		defer s.nodes.Done()

@@ -670,8 +670,6 @@ func (s *Server) sampleRates(now int64) {
 			r.ring[r.next][i] = max(total[i]-r.before[i], 0) / float64(passed) * 1e9
 		}
 		r.next = (r.next + 1) % len(r.ring)
-	} else if s.startUsed == 0 {
-		s.startUsed = s.usedMemory()
 	}
 	r.at, r.before = now, total
 }

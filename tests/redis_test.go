@@ -6,6 +6,7 @@ import (
 	"os"
 	"os/exec"
 	"strconv"
+	"sync"
 	"testing"
 	"time"
 )
@@ -53,15 +54,33 @@ func needProgram(t testing.TB, name string) string {
 	return ""
 }
 
-// freePort asks the kernel for a port nobody listens on.
+// Ports below those that the system takes for connections of its own.
+const firstPort, lastPort = 10_000, 20_000
+
+// ports gives each port out only once.
+var ports = struct {
+	mu   sync.Mutex // guards next
+	next int
+}{next: firstPort + os.Getpid()*97%(lastPort-firstPort)}
+
+// freePort returns a TCP port of the loopback that nobody listens on.
 func freePort(t testing.TB) int {
 	t.Helper()
-	ln, err := net.Listen("tcp", "127.0.0.1:0")
-	if err != nil {
-		t.Fatal(err)
+	ports.mu.Lock()
+	defer ports.mu.Unlock()
+	for range lastPort - firstPort {
+		port := ports.next
+		if ports.next++; ports.next == lastPort {
+			ports.next = firstPort
+		}
+		ln, err := net.Listen("tcp", fmt.Sprint("127.0.0.1:", port))
+		if err == nil {
+			ln.Close()
+			return port
+		}
 	}
-	defer ln.Close()
-	return ln.Addr().(*net.TCPAddr).Port
+	t.Fatal("no port is free")
+	return 0
 }
 
 // startRedis starts a redis-server of its own, without persistence.

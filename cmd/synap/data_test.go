@@ -19,7 +19,7 @@ func TestDefaultDataDirectory(t *testing.T) {
 			t.Errorf("EXISTS says %q, want %q", got, want)
 		}
 		c.do("SET greeting hello")
-		if kept := filepath.Join(here, "data") + " (every write is logged"; !strings.Contains(p.banner.String(), kept) {
+		if kept := filepath.Join(here, "data") + " (every write is logged"; !strings.Contains(p.wholeBanner(), kept) {
 			t.Errorf("the banner does not say %q:\n%s", kept, p.banner)
 		}
 		p.signal(os.Interrupt)
@@ -36,7 +36,7 @@ func TestDefaultDataDirectory(t *testing.T) {
 	if entries, err := os.ReadDir(memory); err != nil || len(entries) > 0 {
 		t.Errorf("a server that keeps nothing made %v (%v)", entries, err)
 	}
-	if !strings.Contains(p.banner.String(), "in memory alone: a restart begins empty") {
+	if !strings.Contains(p.wholeBanner(), "in memory alone: a restart begins empty") {
 		t.Errorf("the banner does not warn:\n%s", p.banner)
 	}
 	c := p.dial()

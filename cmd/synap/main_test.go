@@ -162,6 +162,14 @@ func (p *process) signal(s os.Signal) {
 }
 
 // client is a connection that speaks inline commands.
+// wholeBanner returns the banner as soon as its last line is there.
+func (p *process) wholeBanner() string {
+	for deadline := time.Now().Add(patience); !strings.Contains(p.banner.String(), "synap --help") && time.Now().Before(deadline); {
+		time.Sleep(time.Millisecond)
+	}
+	return p.banner.String()
+}
+
 type client struct {
 	t    *testing.T
 	conn net.Conn
@@ -296,11 +304,7 @@ func TestBannerAndLog(t *testing.T) {
 	if ready["level"] != "INFO" || ready["version"] != version {
 		t.Error(ready)
 	}
-	banner := p.banner.String()
-	for deadline := time.Now().Add(10 * time.Second); !strings.Contains(banner, "synap --help") && time.Now().Before(deadline); {
-		time.Sleep(time.Millisecond) // standard error comes on a pipe of its own
-		banner = p.banner.String()
-	}
+	banner := p.wholeBanner()
 	for _, want := range []string{"Synap " + version, p.addr, "s.sock", "redcon", "redis-cli", "10000 clients"} {
 		if !strings.Contains(banner, want) {
 			t.Errorf("the banner does not tell %q:\n%s", want, banner)
