@@ -129,15 +129,16 @@ func (l *loop) turn(events []unix.EpollEvent) {
 	}
 	l.resumeBacklog()
 	l.endBatch()
-	for i := 0; i < len(l.dirty); i++ { // closing may post to others' Out and lengthen it
-		c := l.dirty[i]
-		l.dirty[i] = nil
+	// The last first: whom a command has woken comes after it, and has waited.
+	for n := len(l.dirty); n > 0; n = len(l.dirty) { // closing may post to others' Out and lengthen it
+		c := l.dirty[n-1]
+		l.dirty[n-1] = nil
+		l.dirty = l.dirty[:n-1]
 		c.state &^= stateDirty
 		if !c.closed.Load() {
 			c.flush()
 		}
 	}
-	l.dirty = l.dirty[:0]
 	l.adopt()
 	l.inputSum.Store(l.input)
 	l.outputSum.Store(l.output)
