@@ -220,7 +220,8 @@ func (o *Objects) table(f Family, name []byte) (*table, uint64) {
 // table is one part of a family.
 type table struct {
 	mu    sync.Mutex // guards everything here
-	index []uint64   // open addressing: upper half of the hash and row+1; 0 = free
+	tags  []uint8    // open addressing: tagOf each row's hash; 0 = free. Small, to stay in the processor's cache
+	at    []uint32   // beside tags: the row
 	rows  []row
 	ranks []uint32 // beside rows, close together: what a search for the least used reads
 	other []uint64 // words of the names without a row
@@ -270,25 +271,23 @@ func cells(all *[]uint64, f Family, op int) []uint64 {
 }
 
 func (t *table) find(name []byte, h uint64) int {
-	if len(t.index) == 0 {
+	if len(t.tags) == 0 {
 		return -1
 	}
-	mask := uint64(len(t.index) - 1)
-	for i := h & mask; ; i = (i + 1) & mask {
-		x := t.index[i]
-		if x == 0 {
-			return -1
+	mask, tag := uint64(len(t.tags)-1), tagOf(h)
+	for i := h & mask; t.tags[i] != 0; i = (i + 1) & mask {
+		if t.tags[i] != tag {
+			continue
 		}
-		if (x^h)&tagMask == 0 {
-			if r := int(uint32(x) - 1); t.rows[r].name == string(name) {
-				return r
-			}
+		if r := int(t.at[i]); t.rows[r].hash == h && t.rows[r].name == string(name) {
+			return r
 		}
 	}
+	return -1
 }
 
-// tagMask is the part of an index entry that comes from the hash.
-const tagMask = math.MaxUint32 << 32
+// tagOf takes a byte of the hash that neither table nor place depend on.
+func tagOf(h uint64) uint8 { return max(1, uint8(h>>40)) }
 
 // enter gives name a row if one is free or can be won; -1 if not.
 func (t *table) enter(o *Objects, f Family, name []byte, h uint64) int {
@@ -302,7 +301,7 @@ func (t *table) enter(o *Objects, f Family, name []byte, h uint64) int {
 			return -1
 		}
 	}
-	if 2*(len(t.rows)+1) > len(t.index) {
+	if 2*(len(t.rows)+1) > len(t.tags) {
 		t.grow()
 	}
 	t.rows = append(t.rows, row{name: string(name), hash: h})
@@ -344,19 +343,20 @@ func (t *table) random() uint64 {
 
 // grow doubles the index; rows keep their places.
 func (t *table) grow() {
-	t.index = make([]uint64, max(16, 2*len(t.index)))
+	n := max(16, 2*len(t.tags))
+	t.tags, t.at = make([]uint8, n), make([]uint32, n)
 	for r := range t.rows {
 		t.place(r)
 	}
 }
 
 func (t *table) place(r int) {
-	mask := uint64(len(t.index) - 1)
+	mask := uint64(len(t.tags) - 1)
 	i := t.rows[r].hash & mask
-	for t.index[i] != 0 {
+	for t.tags[i] != 0 {
 		i = (i + 1) & mask
 	}
-	t.index[i] = t.rows[r].hash&tagMask | uint64(r+1)
+	t.tags[i], t.at[i] = tagOf(t.rows[r].hash), uint32(r)
 }
 
 // drop adds a row's words to _other and frees it; the last row takes its place.
@@ -378,19 +378,19 @@ var row0 row
 
 // unplace takes a row out of the index, closing the gap behind it.
 func (t *table) unplace(r int) {
-	mask := uint64(len(t.index) - 1)
+	mask := uint64(len(t.tags) - 1)
 	i := t.rows[r].hash & mask
-	for uint32(t.index[i]) != uint32(r+1) {
+	for t.tags[i] == 0 || t.at[i] != uint32(r) {
 		i = (i + 1) & mask
 	}
-	for j := (i + 1) & mask; t.index[j] != 0; j = (j + 1) & mask {
-		home := t.rows[uint32(t.index[j])-1].hash & mask
+	for j := (i + 1) & mask; t.tags[j] != 0; j = (j + 1) & mask {
+		home := t.rows[t.at[j]].hash & mask
 		if (j-home)&mask >= (j-i)&mask {
-			t.index[i] = t.index[j]
+			t.tags[i], t.at[i] = t.tags[j], t.at[j]
 			i = j
 		}
 	}
-	t.index[i] = 0
+	t.tags[i] = 0
 }
 
 // Object is one series to show: a name and its counters.
