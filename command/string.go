@@ -595,25 +595,25 @@ func decrby(c *Ctx) {
 // addInt adds to the integer of the first argument's key, keeping its expiry.
 func addInt(c *Ctx, by int64) {
 	key := c.Args[1]
-	v, err := c.Tx.Get(key, store.Write)
+	var n int64
+	err := c.Tx.Rewrite(key, func(v []byte) ([]byte, error) {
+		ok := true
+		if v != nil {
+			n, ok = resp.ParseInt(v)
+		}
+		switch {
+		case !ok:
+			return nil, resp.ErrNotInteger
+		case by < 0 && n < math.MinInt64-by || by > 0 && n > math.MaxInt64-by:
+			return nil, resp.ErrOverflow
+		}
+		n += by
+		return c.decimal(n), nil
+	})
 	if err != nil {
 		c.Fail(err)
 		return
 	}
-	var n int64
-	if v != nil {
-		var ok bool
-		if n, ok = resp.ParseInt(v); !ok {
-			c.Fail(resp.ErrNotInteger)
-			return
-		}
-	}
-	if by < 0 && n < math.MinInt64-by || by > 0 && n > math.MaxInt64-by {
-		c.Fail(resp.ErrOverflow)
-		return
-	}
-	n += by
-	c.Tx.Set(key, c.decimal(n), true)
 	c.Reply.Int(n)
 }
 

@@ -33,6 +33,31 @@ func (tx *Tx) Set(key, v []byte, keepTTL bool) {
 	tx.put(key, value{kind: KindString, bytes: v}, at)
 }
 
+// Rewrite makes key a string of what f returns, which may not alias the store.
+// f gets the present bytes, nil if there are none. The expiry stays. An error of
+// f changes nothing and is returned.
+func (tx *Tx) Rewrite(key []byte, f func(old []byte) ([]byte, error)) error {
+	s, ok, err := tx.stringOf(key)
+	if err != nil {
+		return err
+	}
+	var old []byte
+	if ok {
+		old = tx.text(s)
+	}
+	v, err := f(old)
+	if err != nil {
+		return err
+	}
+	if !ok {
+		tx.put(key, value{kind: KindString, bytes: v}, keepExpiry)
+		return nil
+	}
+	s.c.replace(&s, key, value{kind: KindString, bytes: v}, s.clock())
+	tx.changed(key, KindString, Changed)
+	return nil
+}
+
 // SetUntil is Set and SetExpire in one.
 func (tx *Tx) SetUntil(key, v []byte, at int64) {
 	tx.put(key, value{kind: KindString, bytes: v}, max(at, 1))
