@@ -267,6 +267,9 @@ func (f *crashFile) rewrite(from int) error {
 	if err == nil && from < len(f.n.now) {
 		f.n.change(fileChange{from, f.n.now[from:]})
 	}
+	if err == nil {
+		f.n.change(fileChange{at: len(f.n.now)})
+	}
 	return err
 }
 

@@ -22,9 +22,9 @@ type Disk interface {
 	Read(name string) (data []byte, release func(), err error)
 	// Truncate cuts a file to size bytes and syncs it.
 	Truncate(name string, size int64) error
-	// Refresh writes what a file holds from a place on once more and syncs it: after
-	// a sync that failed, in a process that is gone, the system may show bytes that
-	// the disk does not have and that it will not write again.
+	// Refresh writes what a file holds from a place on, and its size, once more and
+	// syncs it: after a sync that failed, in a process that is gone, the system may
+	// show what the disk does not have and that it will not write again.
 	Refresh(name string, from int64) error
 	Rename(from, to string) error
 	Remove(name string) error
@@ -104,7 +104,7 @@ func (d osDisk) Refresh(name string, from int64) error {
 		}
 	}
 	if errors.Is(err, io.EOF) {
-		err = nil
+		err = f.Truncate(from) // the size too may be in memory alone
 	}
 	return errors.Join(err, f.Sync(), f.Close())
 }

@@ -265,6 +265,39 @@ func TestPowerCuts(t *testing.T) {
 	}
 }
 
+// TestCutBackThatWasNotSynced lets a write fail halfway and the sync behind it
+// fail too, so that on disk the half stays that was cut off. The next process
+// sees a whole file and goes on in another one; it must not find the half there
+// when the power has failed.
+func TestCutBackThatWasNotSynced(t *testing.T) {
+	for seed := range uint64(100) {
+		l := newLife(seed)
+		must := func(err error) {
+			t.Helper()
+			if err != nil {
+				t.Fatalf("seed %d: %v", seed, err)
+			}
+		}
+		must(l.load())
+		l.begin()
+		l.cut()
+		l.append()
+		l.disk.full = true
+		l.log.write()
+		l.disk.full, l.disk.fault = false, 1
+		if l.log.Err() == nil || l.log.file.f.Sync() == nil {
+			t.Fatal("the disk does not fail")
+		}
+		l.disk.cut(false)
+		must(l.load())
+		l.cut()
+		l.append()
+		l.log.write()
+		l.disk.cut(true)
+		must(l.load())
+	}
+}
+
 // TestPowerCutsAmongMany does so with goroutines that append, wait and rewrite at
 // once, under appendfsync always.
 func TestPowerCutsAmongMany(t *testing.T) {

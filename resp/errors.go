@@ -195,6 +195,7 @@ const (
 	ErrRewritingNow     Error = "ERR Another child process is active (AOF?): can't BGSAVE right now. Use BGSAVE SCHEDULE in order to schedule a BGSAVE whenever possible."
 	ErrUnsaved          Error = "MISCONF Redis is configured to save RDB snapshots, but it's currently unable to persist to disk. Commands that may modify the data set are disabled, because this instance is configured to report errors during writes if RDB snapshotting fails (stop-writes-on-bgsave-error option). Please check the Redis logs for details about the RDB error."
 	ErrLogOff           Error = "ERR BGREWRITEAOF needs appendonly yes"
+	ErrLoadLogOff       Error = "ERR DEBUG LOADAOF needs appendonly yes"
 	ErrShutdown         Error = "ERR Errors trying to SHUTDOWN. Check logs."
 	ErrShutdownNone     Error = "ERR No shutdown in progress."
 	ErrClusterDisabled  Error = "ERR This instance has cluster support disabled"

@@ -138,7 +138,7 @@ func shutdownNow(x *Session, c *command.Ctx) {
 		return
 	}
 	save := q.save || len(x.srv.Config().Save) > 0 && !q.noSave
-	if save && !q.force && !x.srv.persist.loading.Load() && x.srv.saveNow(nil) != nil {
+	if save && !q.force && !x.srv.persist.loading.Load() && x.srv.saveInTurn() != nil {
 		c.Reply.Error(resp.ErrShutdown)
 		return
 	}

@@ -33,7 +33,9 @@ type persistence struct {
 
 	failed     atomic.Bool // the log takes no writes: MISCONF
 	recovering atomic.Bool
-	on         atomic.Bool // appendonly is in force
+	on         atomic.Bool // appendonly is in force; changes under logging
+	wanted     atomic.Bool // … is to be
+	opened     atomic.Bool // the data is loaded: wanted is followed at once
 	work       sync.WaitGroup
 
 	save    saveState
@@ -190,33 +192,46 @@ func (s *Server) applyPersistence(c *config.Config) {
 	p.policy.Store(uint32(map[string]journal.Policy{"always": journal.Always, "everysec": journal.EverySecond, "no": journal.Never}[c.AppendFsync]))
 	p.lenient.Store(c.NoAppendFsyncOnRewrite)
 	p.setPolicy()
-	if s.cfg.Load() == nil || p.loading.Load() || c.AppendOnly == s.Config().AppendOnly {
-		return
+	if p.wanted.Swap(c.AppendOnly) != c.AppendOnly && p.opened.Load() {
+		s.followOption()
 	}
+}
+
+// followOption switches the log on or off, whichever was asked for last.
+func (s *Server) followOption() {
+	p := &s.persist
 	p.work.Add(1)
 	go func() {
 		defer p.work.Done()
-		s.switchLog(c.AppendOnly)
+		p.logging.Lock()
+		defer p.logging.Unlock()
+		switch on := p.wanted.Load(); {
+		case !on:
+			s.endLog()
+		case !p.on.Load():
+			s.beginLog()
+		}
 	}()
 }
 
-// switchLog is CONFIG SET appendonly.
-func (s *Server) switchLog(on bool) {
-	p := &s.persist
-	if on {
-		err := s.Config().MakeDir()
-		if err == nil {
-			err = s.rewriteLog()
-		}
-		if err != nil {
-			s.log.Error("the log cannot be begun", "error", err)
-			s.logFailed(err)
-		}
-		return
+// beginLog begins the log of a server that runs. It needs logging.
+func (s *Server) beginLog() {
+	err := s.Config().MakeDir()
+	if err == nil {
+		s.persist.rewrite.begin(s.now())
+		err = s.rewriteLogging()
 	}
-	p.logging.Lock()
-	defer p.logging.Unlock()
+	if err != nil {
+		s.log.Error("the log cannot be begun", "error", err)
+		s.logFailed(err)
+	}
+}
+
+// endLog switches the log off. It needs logging.
+func (s *Server) endLog() {
+	p := &s.persist
 	if !p.on.Load() {
+		p.failed.Store(false) // what could not be begun is wanted no more
 		return
 	}
 	tx := s.lockAll()
@@ -246,6 +261,9 @@ func (s *Server) rewriteLog() error {
 	p := &s.persist
 	p.logging.Lock()
 	defer p.logging.Unlock()
+	if !p.wanted.Load() { // switched off since
+		return nil
+	}
 	p.rewrite.begin(s.now())
 	return s.rewriteLogging()
 }
@@ -329,7 +347,9 @@ func (s *Server) recoverLog() bool {
 			s.log.Error("the log cannot be begun anew", "error", err)
 			continue
 		}
-		s.log.Info("the log was begun anew: writes are accepted again")
+		if p.on.Load() {
+			s.log.Info("the log was begun anew: writes are accepted again")
+		}
 	}
 	return true
 }

@@ -120,7 +120,8 @@ func debugLoadAOF(x *Session, c *command.Ctx, _ [][]byte) {
 	s, w := x.srv, x.current
 	p := &s.persist
 	if p.aof == nil || !p.on.Load() {
-		c.Reply.Error(resp.ErrLogOff)
+		c.Reply.Error(resp.ErrLoadLogOff)
+		return
 	}
 	if !p.logging.TryLock() { // who rewrites may be waiting for our locks
 		c.Reply.Error(resp.ErrRewriting)

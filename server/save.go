@@ -65,6 +65,17 @@ func (s *Server) saveNow(tx *store.Tx) error {
 	return nil
 }
 
+// saveInTurn writes a snapshot after the one that may be running. It is taken
+// note of like others, so that nobody who holds all data waits for it.
+func (s *Server) saveInTurn() error {
+	for !s.persist.save.begin(s.now()) {
+		time.Sleep(time.Millisecond)
+	}
+	err := s.saveNow(nil)
+	s.endSave(err)
+	return err
+}
+
 // writeCut writes a snapshot while others go on, and shows how far it is. The
 // caller holds cutting.
 func (s *Server) writeCut(st *saveState, snapshot *store.Snapshot, w io.Writer) error {
@@ -164,6 +175,10 @@ func (s *Server) saveInBackground() bool {
 func (s *Server) rewriteLogInBackground() bool {
 	p := &s.persist
 	if !p.logging.TryLock() {
+		return false
+	}
+	if !p.on.Load() { // switched off since the caller looked
+		p.logging.Unlock()
 		return false
 	}
 	p.rewrite.begin(s.now())

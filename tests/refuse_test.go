@@ -11,6 +11,7 @@ import (
 	"os/exec"
 	"path/filepath"
 	"strings"
+	"sync"
 	"syscall"
 	"testing"
 	"time"
@@ -187,6 +188,43 @@ func TestShutdownWithoutSnapshot(t *testing.T) {
 	}
 	if v, err := c.do("SHUTDOWN", "NOSAVE"); err != nil || v.kind != 'x' {
 		t.Errorf("SHUTDOWN NOSAVE: %v %s", err, v.render())
+	}
+}
+
+// TestShutdownBesideSnapshots ends the server while others write snapshots over
+// and over, holding all data.
+func TestShutdownBesideSnapshots(t *testing.T) {
+	for _, busy := range [][]string{{"SAVE"}, {"DEBUG", "RELOAD"}, {"BGSAVE"}} {
+		t.Run(busy[0], func(t *testing.T) {
+			p := startProgram(t, "--network-door", "redcon", "--enable-debug-command", "yes")
+			c := p.dial(t, 2)
+			c.must(t, "DEBUG", "POPULATE", "200000")
+			var all sync.WaitGroup
+			begun := make(chan bool, 1)
+			for range 3 {
+				other := p.dial(t, 2)
+				all.Go(func() {
+					for {
+						if v, err := other.do(busy...); err != nil || v.kind == 'x' {
+							return // the server has ended
+						}
+						select {
+						case begun <- true:
+						default:
+						}
+					}
+				})
+			}
+			<-begun
+			if v, err := c.do("SHUTDOWN", "SAVE"); err != nil || v.kind != 'x' {
+				t.Errorf("SHUTDOWN SAVE: %v %s", err, v.render())
+				p.cmd.Process.Kill()
+			}
+			all.Wait()
+			if err := p.cmd.Wait(); err != nil {
+				t.Errorf("it ends with %v", err)
+			}
+		})
 	}
 }
 
