@@ -445,7 +445,7 @@ func (f *fieldTimes) clone() fieldTimes {
 	return c
 }
 
-func (f *fieldTimes) bytes() int64 { return f.heap.items.held() + f.mapBytes() }
+func (f *fieldTimes) bytes() int64 { return f.heap.items.held + f.mapBytes() }
 
 // mapBytes estimates the memory of the map: groups of eight 4-byte keys and
 // values with 8 bytes of control, at most 7/8 full.

@@ -38,6 +38,7 @@ type array struct {
 	item     uintptr // bytes
 	first    uint8   // log2 of the items of the first segment
 	from     blocks  // whose memory it is; the zero blocks: regions of its own
+	held     int64   // bytes of all segments
 }
 
 // stepBits is log2 of the segments of each size.
@@ -60,7 +61,9 @@ func (a *array) at(i uint32) unsafe.Pointer {
 func (a *array) reserve(i uint32) {
 	k, _ := a.locate(i)
 	if k == len(a.segments) {
-		a.segments = append(a.segments, a.from.alloc(int(a.item)<<(int(a.first)+k>>stepBits)))
+		s := a.from.alloc(int(a.item) << (int(a.first) + k>>stepBits))
+		a.segments = append(a.segments, s)
+		a.held += int64(s.n)
 	}
 }
 
@@ -69,6 +72,7 @@ func (a *array) reserve(i uint32) {
 func (a *array) trim(n uint32) {
 	k, _ := a.locate(n)
 	for last := len(a.segments) - 1; last >= k+2; last-- {
+		a.held -= int64(a.segments[last].n)
 		a.from.free(a.segments[last])
 		a.segments = a.segments[:last]
 	}
@@ -79,15 +83,7 @@ func (a *array) release() {
 	for _, s := range a.segments {
 		a.from.free(s)
 	}
-	a.segments = nil
-}
-
-// held returns the bytes of all segments.
-func (a *array) held() (n int64) {
-	for _, s := range a.segments {
-		n += int64(s.n)
-	}
-	return n
+	a.segments, a.held = nil, 0
 }
 
 // clone returns a copy.

@@ -114,8 +114,9 @@ func poisonElement(p unsafe.Pointer, units uint32) {
 	}
 }
 
-// reclaim moves some elements out of a sparsely used segment, once a third of
-// the memory is dead: so a removal costs two moves at most in the long run.
+// reclaim moves some elements out of a sparsely used segment, once a third (or
+// half, see idle) of the memory is dead: so a removal costs two moves (or one) at
+// most in the long run.
 func (t *table) reclaim() {
 	if t.victim == 0 && !t.findVictim() {
 		return
@@ -161,10 +162,10 @@ func (t *table) fetchBucket(e elem) {
 	prefetch(unsafe.Pointer(t.index.bucket(t.index.home(t.hashOf(ref(e))))))
 }
 
-// findVictim looks for the segment with the most dead of some, a third at
-// least. There is one if as much of all the memory is.
+// findVictim looks for the segment with the most dead of some, at least the
+// share that may be. There is one if as much of all the memory is.
 func (t *table) findVictim() bool {
-	if t.dead == 0 || t.dead*3 < t.held {
+	if t.dead == 0 || t.dead*int64(t.idle) < t.held {
 		return false
 	}
 	most := uint32(0)
@@ -172,7 +173,7 @@ func (t *table) findVictim() bool {
 		if t.hand++; t.hand >= uint32(len(t.segs)) {
 			t.hand = 1
 		}
-		if s := &t.segs[t.hand]; s.p != nil && s.dead*3 >= s.used && s.dead > most {
+		if s := &t.segs[t.hand]; s.p != nil && s.dead*uint32(t.idle) >= s.used && s.dead > most {
 			t.victim, most = t.hand, s.dead
 		}
 	}

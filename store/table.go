@@ -31,6 +31,7 @@ type table struct {
 	taken  uint32 // segments in use
 	held   int64  // bytes of segments
 	dead   int64  // bytes of dead elements
+	idle   uint8  // one of so many parts of the memory may be dead: 3, or 2 where a move is dear
 
 	// onMove, if set, is told that an element has another reference. It may
 	// look at the element but not change the table.
@@ -69,7 +70,7 @@ const (
 
 // newTable returns an empty table.
 func newTable(s *Store) *table {
-	t := &table{from: s.newBlocks(), seed: s.seed, segs: make([]segment, 1, 4)}
+	t := &table{from: s.newBlocks(), seed: s.seed, segs: make([]segment, 1, 4), idle: 3}
 	t.index.init(t.from, tableBuckets)
 	return t
 }
@@ -79,7 +80,7 @@ func (t *table) len() int { return t.index.count }
 
 // bytes returns the memory held.
 func (t *table) bytes() int64 {
-	return t.held + t.index.buckets.held() + t.index.overflow.held() + t.heapBytes()
+	return t.held + t.index.buckets.held + t.index.overflow.held + t.heapBytes()
 }
 
 // heapBytes returns the part of bytes that is on the Go heap.

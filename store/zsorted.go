@@ -26,6 +26,7 @@ func newSortedSet(s *Store) *sortedSet {
 	z := &sortedSet{members: newTable(s)}
 	z.tree = newZTree(z.members, z.members.from)
 	z.members.onMove = z.moved
+	z.members.idle = 2 // a move costs a search in the tree
 	return z
 }
 
@@ -128,19 +129,18 @@ func (z *sortedSet) remove(member []byte) bool {
 
 // removeSpan removes the members of ranks [from, to), leaf by leaf.
 func (z *sortedSet) removeSpan(from, to int) {
-	var room [zLeafMax]elem
 	for from < to {
 		p := z.tree.at(from)
 		l := z.tree.leaf(p.leaf)
 		n := min(to-from, int(l.n)-p.i)
-		z.leaving = append(room[:0], l.elem[p.i:p.i+n]...)
+		z.leaving = append(z.leaving[:0], l.elem[p.i:p.i+n]...)
 		z.tree.cut(p, n)
 		for i := range z.leaving {
 			z.length -= int64(len(z.members.key(z.leaving[i])))
 			z.members.removeElem(z.leaving[i])
 			z.leaving[i] = 0
 		}
-		z.leaving = nil
+		z.leaving = z.leaving[:0]
 		to -= n
 	}
 }

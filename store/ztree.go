@@ -94,7 +94,7 @@ func (t *ztree) newInner() (uint32, *zinner) {
 }
 
 // bytes returns the memory of the nodes.
-func (t *ztree) bytes() int64 { return t.leaves.held() + t.inners.held() }
+func (t *ztree) bytes() int64 { return t.leaves.held + t.inners.held }
 
 // heapBytes returns what of the tree is on the Go heap.
 func (t *ztree) heapBytes() int64 {
