@@ -10,9 +10,14 @@ import (
 	"golang.org/x/sys/unix"
 )
 
+var errNoFile = errors.New("it is not a regular file")
+
 // readWhole maps a file, so that its bytes are the system's page cache and no
 // copy.
 func readWhole(path string) ([]byte, func(), error) {
+	if info, err := os.Stat(path); err == nil && !info.Mode().IsRegular() { // a pipe would not even open
+		return nil, nil, &os.PathError{Op: "read", Path: path, Err: errNoFile}
+	}
 	f, err := os.Open(path)
 	if err != nil {
 		return nil, nil, err

@@ -182,12 +182,21 @@ func (l *SnapshotReader) key(tx *Tx, kind byte) error {
 	v := r.value(kind)
 	if r.bad {
 		v.discard()
-		if kind > rdbStream3 && kind != rdbHashMetadata && kind != rdbHashListpackEx {
-			return fmt.Errorf("it holds a value of type %d, which is not known", kind)
-		}
-		return nil
+		return unreadable(kind)
 	}
 	l.store(tx, key, v)
+	return nil
+}
+
+// unreadable says why no value of a kind can be read, nil if others can.
+func unreadable(kind byte) error {
+	const module, module2, moduleAux = 6, 7, 247
+	switch {
+	case kind == module || kind == module2 || kind == moduleAux:
+		return errors.New("it holds data of a module, and there are no modules")
+	case kind > rdbStream3 && kind != rdbHashMetadata && kind != rdbHashListpackEx:
+		return fmt.Errorf("it holds a value of type %d, which is not known", kind)
+	}
 	return nil
 }
 

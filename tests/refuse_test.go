@@ -6,6 +6,7 @@ import (
 	"bytes"
 	"context"
 	"crypto/rand"
+	"errors"
 	"fmt"
 	"os"
 	"os/exec"
@@ -95,6 +96,11 @@ var damages = []struct {
 	{"snapshot cut off", changed("dump.rdb", cutOff), "no", []string{"dump.rdb is damaged at offset"}},
 	{"snapshot changed", changed("dump.rdb", flipped), "no", []string{"dump.rdb is damaged at offset"}},
 	{"snapshot of a newer version", changed("dump.rdb", newer), "no", []string{"dump.rdb", "version 99"}},
+	{"snapshot with data of a module", changed("dump.rdb", ofModule("\xf7")), "no", []string{"dump.rdb is damaged at offset 9: it holds data of a module"}},
+	{"snapshot with a value of a module", changed("dump.rdb", ofModule("\x07\x01k")), "no", []string{"dump.rdb is damaged at offset 9: it holds data of a module"}},
+	{"a directory in place of the snapshot", func(dir string) error {
+		return errors.Join(os.Remove(filepath.Join(dir, "dump.rdb")), os.Mkdir(filepath.Join(dir, "dump.rdb"), 0o700))
+	}, "no", []string{"dump.rdb: it is not a regular file"}},
 	{"increment of a Redis with an unknown command", changed(logFile("2.incr.aof"), func([]byte) []byte { return []byte("*1\r\n$8\r\nFLUSHALL\r\n*1\r\n$6\r\nNOSUCH\r\n") }), "yes", []string{"appendonly.aof.2.incr.aof is damaged at offset 18", `"NOSUCH"`}},
 }
 
@@ -112,6 +118,12 @@ func changed(name string, how func([]byte) []byte) func(dir string) error {
 
 func removed(name string) func(dir string) error {
 	return func(dir string) error { return os.Remove(filepath.Join(dir, name)) }
+}
+
+// ofModule puts what begins with head, and then a number of an id's size, in
+// front of the keys.
+func ofModule(head string) func([]byte) []byte {
+	return func(b []byte) []byte { return append([]byte("REDIS0010"+head+"\x8112345678"), b[9:]...) }
 }
 
 func newer(b []byte) []byte   { return append([]byte("REDIS0099"), b[9:]...) }
