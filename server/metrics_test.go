@@ -89,7 +89,7 @@ func run(commands ...string) func(*testing.T, *Server, *client) {
 }
 
 func familyTests() []familyTest {
-	return append(append(kvTests(), objectTests()...), operatorTests()...)
+	return slices.Concat(kvTests(), objectTests(), queueTests(), operatorTests())
 }
 
 func kvTests() []familyTest {

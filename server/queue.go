@@ -103,12 +103,13 @@ func (s *Server) queueGauge(tx *store.Tx, key []byte, g *metrics.Gauge) {
 	if g.Queue == nil {
 		g.Queue = &metrics.QueueGauge{}
 	}
+	now := s.now().UnixMilli()
 	g.Size += int64(q.In(store.Ready))
 	g.Queue.Unacked += int64(q.In(store.Unacked))
 	g.Queue.Delayed += int64(q.In(store.Delayed))
 	g.Queue.Dead += int64(q.In(store.Dead))
-	g.Queue.Consumers += int64(q.Consumers(tx.Now))
-	g.Queue.OldestAge = max(g.Queue.OldestAge, q.OldestAge(tx.Now))
+	g.Queue.Consumers += int64(q.Consumers(now))
+	g.Queue.OldestAge = max(g.Queue.OldestAge, q.OldestAge(now))
 }
 
 // infoQueues writes the sums over all reliable queues. The counters go on when a

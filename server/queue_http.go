@@ -175,14 +175,14 @@ func countsOf(name []byte, db int, q *store.Queue, now int64) queueCounts {
 // seeQueue calls see with a queue under its lock; false if there is none.
 func (s *Server) seeQueue(db int, key []byte, see func(q *store.Queue, now int64)) bool {
 	var tx store.Tx
-	s.store.Begin(&tx, db, s.now().UnixMilli())
+	s.store.Begin(&tx, db, onlooker)
 	tx.LockKey(key)
 	defer tx.Unlock()
 	q, err := tx.Queue(key, store.Peek)
 	if err != nil || q == nil {
 		return false
 	}
-	see(q, tx.Now)
+	see(q, s.now().UnixMilli())
 	return true
 }
 
@@ -202,7 +202,7 @@ func (s *Server) queuesPage(w http.ResponseWriter, r *http.Request) {
 	pattern, names, all := q.Get("match"), [][]byte{}, []queueCounts{}
 	var tx store.Tx
 	for looked := 0; looked < pageScan && len(names) < count; looked += pageQueues {
-		s.store.Begin(&tx, q.db, s.now().UnixMilli())
+		s.store.Begin(&tx, q.db, onlooker)
 		cursor = tx.Scan(cursor, pageQueues, func(key []byte, k store.Kind) {
 			if k == store.KindQueue && (pattern == "" || command.Glob([]byte(pattern), key)) {
 				names = append(names, append([]byte(nil), key...))

@@ -309,25 +309,31 @@ func eventType(args [][]byte, field string) []byte {
 	return message0
 }
 
-// forgetObjects drops the series of lists and streams that were deleted. An
-// emptied list keeps its own: queues run empty all the time.
+// forgetObjects drops the series of lists, queues and streams that were deleted
+// or overwritten by another kind. An emptied list keeps its own: queues run empty
+// all the time.
 func (s *Server) forgetObjects(w *worker, changes []store.Change) {
 	for i := range changes {
 		c := &changes[i]
-		if c.Effect == store.Flushed {
+		queue, room := c.Kind == store.KindList || c.Kind == store.KindQueue, c.Kind == store.KindStream
+		switch c.Effect {
+		case store.Flushed:
 			w.tally.Flush()
 			s.forgetFlushed()
 			continue
-		}
-		if c.Effect != store.Deleted && c.Effect != store.Expired && c.Effect != store.Evicted {
+		case store.Deleted, store.Expired, store.Evicted:
+		case store.Overwritten: // what it was is any other kind
+			queue, room = !queue, !room
+		default:
 			continue
 		}
-		switch c.Kind {
-		case store.KindList, store.KindQueue:
+		if queue || room {
 			w.tally.Flush() // or it would bring the name back
+		}
+		if queue {
 			s.objects.Forget(metrics.Queues, c.Key)
-		case store.KindStream:
-			w.tally.Flush()
+		}
+		if room {
 			s.objects.Forget(metrics.Rooms, c.Key)
 		}
 	}
@@ -341,6 +347,10 @@ func (s *Server) forgetFlushed() {
 	}
 }
 
+// onlooker is the time of a transaction that only looks and tells nobody of its
+// changes: at that time no key has expired, so it lets none expire unheard.
+const onlooker = 0
+
 // objectGauges looks the named objects up in every database that holds keys.
 func (s *Server) objectGauges(f metrics.Family, names []string) []metrics.Gauge {
 	out := make([]metrics.Gauge, len(names))
@@ -351,14 +361,13 @@ func (s *Server) objectGauges(f metrics.Family, names []string) []metrics.Gauge 
 		return out
 	}
 	var tx store.Tx
-	now := s.now().UnixMilli()
 	for db := range s.store.Databases() {
 		if s.store.DBSize(db) == 0 && s.store.BlockedKeys() == 0 {
 			continue
 		}
 		for i, name := range names {
 			key := []byte(name)
-			s.store.Begin(&tx, db, now)
+			s.store.Begin(&tx, db, onlooker)
 			tx.LockKey(key)
 			s.gauge(&tx, f, key, &out[i])
 			tx.Unlock()
@@ -441,7 +450,7 @@ func (s *Server) walkObjects(f metrics.Family, visit func(name string, g metrics
 		seen := map[string]bool{} // a scan may meet a key twice
 		for cursor := uint64(0); ; {
 			var names []string
-			s.store.Begin(&tx, db, s.now().UnixMilli())
+			s.store.Begin(&tx, db, onlooker)
 			cursor = tx.Scan(cursor, 100, func(key []byte, k store.Kind) {
 				if (k == want || f == metrics.Queues && k == store.KindQueue) && !seen[string(key)] {
 					names = append(names, string(key))
@@ -462,7 +471,7 @@ func (s *Server) objectGaugesIn(db int, f metrics.Family, names []string) []metr
 	out := make([]metrics.Gauge, len(names))
 	var tx store.Tx
 	for i, name := range names {
-		s.store.Begin(&tx, db, s.now().UnixMilli())
+		s.store.Begin(&tx, db, onlooker)
 		tx.LockKey([]byte(name))
 		s.gauge(&tx, f, []byte(name), &out[i])
 		tx.Unlock()
