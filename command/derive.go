@@ -51,11 +51,12 @@ func (k KeyFlags) Names() []string {
 	return names
 }
 
-// CategoryNames returns every ACL category, in Redis' order.
+// CategoryNames returns every ACL category, in Redis' order, then our own.
 func CategoryNames() []string {
 	return []string{
 		"keyspace", "read", "write", "set", "sortedset", "list", "hash", "string", "bitmap", "hyperloglog", "geo", "stream",
 		"pubsub", "admin", "fast", "slow", "blocking", "dangerous", "connection", "transaction", "scripting",
+		"queue",
 	}
 }
 
@@ -68,7 +69,7 @@ func groupCategory(group string) string {
 		return "sortedset"
 	case "transactions":
 		return "transaction"
-	case "string", "list", "set", "hash", "bitmap", "hyperloglog", "geo", "stream", "connection", "scripting":
+	case "string", "list", "set", "hash", "bitmap", "hyperloglog", "geo", "stream", "connection", "scripting", "queue":
 		return group
 	}
 	return ""
