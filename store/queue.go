@@ -259,22 +259,31 @@ func (q *Queue) share() {
 	for s, n := range q.count {
 		now.In[s] = int64(n)
 	}
-	q.tell(now)
+	q.tell(&now)
 }
 
-func (q *Queue) tell(now QueueTotals) {
+func (q *Queue) tell(now *QueueTotals) {
 	t := &q.seen.store.queues
 	t.mu.Lock()
 	t.sum.Queues += now.Queues - q.told.Queues
 	for s := range now.In {
 		t.sum.In[s] += now.In[s] - q.told.In[s]
 	}
-	sum, new, old := t.sum.Counters.all(), now.Counters.all(), q.told.Counters.all()
-	for i := range sum {
-		*sum[i] += *new[i] - *old[i]
-	}
+	t.sum.Counters.move(&q.told.Counters, &now.Counters)
 	t.mu.Unlock()
-	q.told = now
+	q.told = *now
+}
+
+// move adds what has been counted between two states of some counters.
+func (c *QueueCounters) move(from, to *QueueCounters) {
+	c.Published += to.Published - from.Published
+	c.Consumed += to.Consumed - from.Consumed
+	c.Acked += to.Acked - from.Acked
+	c.Nacked += to.Nacked - from.Nacked
+	c.Redelivered += to.Redelivered - from.Redelivered
+	c.DeadLettered += to.DeadLettered - from.DeadLettered
+	c.Expired += to.Expired - from.Expired
+	c.DeadDropped += to.DeadDropped - from.DeadDropped
 }
 
 // In returns the number of messages in a state.
@@ -308,7 +317,7 @@ func (q *Queue) Bytes() int64 {
 }
 
 func (q *Queue) release() {
-	q.tell(QueueTotals{Counters: q.told.Counters})
+	q.tell(&QueueTotals{Counters: q.told.Counters})
 	q.releaseOwners()
 	q.home.Store(nil)
 	q.all.release()
