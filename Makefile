@@ -38,8 +38,8 @@ bench-cost: ## what metrics and limiter cost a command, in process, over ten alt
 loadtest: build ## a mixed load, then every counter against what it did: make loadtest DURATION=10s
 	@$(GO) run ./bench/loadtest -duration $(or $(DURATION),1m)
 
-chaostest: ## a million messages through queues whose consumers come and go
-	@$(GO) test -count=1 -timeout 30m ./tests -run '^TestQueueChaos$$' -v -args -messages $(or $(MESSAGES),1000000)
+chaostest: ## a million messages through queues whose consumers come and go: make chaostest SEED=2
+	@$(GO) test -count=1 -timeout 30m ./tests -run '^TestQueueChaos$$' -v -args -messages $(or $(MESSAGES),1000000) -seed $(or $(SEED),1)
 
 killtest: ## a thousand kills under load, each followed by a look at everything that was acknowledged
 	@$(GO) test -count=1 -timeout 60m ./tests -run '^TestKills$$' -v -args -kills $(or $(KILLS),1000)

@@ -362,25 +362,34 @@ func replyMessage(r *resp.Reply, m store.Message) {
 	m.Headers(r.Bulk)
 }
 
-func qack(c *Ctx) {
+// changeQueue replies how many messages of the first key's queue change has
+// touched, none if there is no queue. change also says whether somebody who waits
+// may be helped by it.
+func changeQueue(c *Ctx, change func(q *store.Queue, log *store.QueueLog) (n int, wakes bool)) {
 	q, ok := queueAt(c, store.Write)
 	if !ok {
 		return
 	}
-	n := 0
+	n, wakes := 0, false
 	if q != nil {
 		log := c.Tx.QueueLog()
+		if n, wakes = change(q, log); n > 0 {
+			c.Tx.SaveQueue(c.Args[1], q, log, wakes)
+		}
+	}
+	c.Count(n)
+	c.Reply.Int(int64(n))
+}
+
+func qack(c *Ctx) {
+	changeQueue(c, func(q *store.Queue, log *store.QueueLog) (n int, wakes bool) {
 		for _, receipt := range c.Args[2:] {
 			if q.Ack(receipt, c.Tx.Now, log) {
 				n++
 			}
 		}
-		if n > 0 { // one who holds as many as it may can go on
-			c.Tx.SaveQueue(c.Args[1], q, log, q.Settings().Prefetch > 0)
-		}
-	}
-	c.Count(n)
-	c.Reply.Int(int64(n))
+		return n, q.Settings().Prefetch > 0 // one who holds as many as it may can go on
+	})
 }
 
 func qnack(c *Ctx) {
@@ -396,20 +405,12 @@ func qnack(c *Ctx) {
 		c.Fail(a.Err())
 		return
 	}
-	q, ok := queueAt(c, store.Write)
-	if !ok {
-		return
-	}
-	n := 0
-	if q != nil {
-		log := c.Tx.QueueLog()
+	changeQueue(c, func(q *store.Queue, log *store.QueueLog) (n int, wakes bool) {
 		if q.Nack(c.Args[2], delay, dead, c.Tx.Now, log) {
 			n = 1
-			c.Tx.SaveQueue(c.Args[1], q, log, true)
 		}
-	}
-	c.Count(n)
-	c.Reply.Int(int64(n))
+		return n, true
+	})
 }
 
 func qextend(c *Ctx) {
@@ -422,20 +423,12 @@ func qextend(c *Ctx) {
 		c.Fail(err)
 		return
 	}
-	q, ok := queueAt(c, store.Write)
-	if !ok {
-		return
-	}
-	n := 0
-	if q != nil {
-		log := c.Tx.QueueLog()
+	changeQueue(c, func(q *store.Queue, log *store.QueueLog) (n int, wakes bool) {
 		if q.Extend(c.Args[2], c.Tx.Now+ms, c.Tx.Now, log) {
 			n = 1
-			c.Tx.SaveQueue(c.Args[1], q, log, false)
 		}
-	}
-	c.Count(n)
-	c.Reply.Int(int64(n))
+		return n, false
+	})
 }
 
 // parseState reads the name of a state; false if the next argument is none.

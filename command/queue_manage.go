@@ -366,22 +366,12 @@ func qpurge(c *Ctx) {
 		c.Fail(a.Err())
 		return
 	}
-	q, ok := queueAt(c, store.Write)
-	if !ok {
-		return
-	}
-	n := 0
-	if q != nil {
-		log := c.Tx.QueueLog()
+	changeQueue(c, func(q *store.Queue, log *store.QueueLog) (n int, wakes bool) {
 		for _, s := range states {
 			n += q.Purge(s, log)
 		}
-		if n > 0 {
-			c.Tx.SaveQueue(c.Args[1], q, log, q.Settings().Prefetch > 0)
-		}
-	}
-	c.Count(n)
-	c.Reply.Int(int64(n))
+		return n, q.Settings().Prefetch > 0
+	})
 }
 
 func qdelete(c *Ctx) {

@@ -14,7 +14,7 @@ import (
 )
 
 var (
-	flagSeed     = flag.Uint64("seed", 0, "seed of the differential run; 0 takes one from the clock")
+	flagSeed     = flag.Uint64("seed", 0, "seed of the differential run (0 takes one from the clock) and of TestQueueChaos")
 	flagCommands = flag.Int("commands", 200_000, "commands of the differential run")
 	flagOnly     = flag.String("only", "", "differential run: only commands whose name contains one of these comma-separated words")
 	flagWithout  = flag.String("without", "", "differential run: no command whose name contains one of these")

@@ -307,7 +307,7 @@ func TestQueueChaos(t *testing.T) {
 		start(func() error { return publishChaos(doors[i%2][0], doors[i%2][1], i, chaosPublishers, len(l.messages)) })
 	}
 	for i := range chaosConsumers {
-		k := &chaosConsumer{l: l, name: fmt.Sprint("w", i), network: doors[i%2][0], addr: doors[i%2][1], rnd: rand.New(rand.NewPCG(uint64(i), 1))}
+		k := &chaosConsumer{l: l, name: fmt.Sprint("w", i), network: doors[i%2][0], addr: doors[i%2][1], rnd: rand.New(rand.NewPCG(uint64(i), *flagSeed))}
 		start(k.run)
 	}
 	select {
