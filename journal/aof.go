@@ -169,9 +169,16 @@ func (a *AOF) Unsynced() uint64 {
 // Synced returns the newest unit that is on disk, with all before it.
 func (a *AOF) Synced() uint64 { return a.synced.Load() }
 
-// Lost tells whether a unit may have been in a failed write: the outcome is
-// unknown, so nobody may be told that it succeeded.
-func (a *AOF) Lost(seq uint64) bool { return seq <= a.lost.Load() && seq > a.kept.Load() }
+// Fate tells whether it is settled what becomes of a unit, and whether it may
+// have been in a failed write: then the outcome is unknown, and nobody may be
+// told that it succeeded.
+func (a *AOF) Fate(seq uint64) (settled, lost bool) {
+	if a.Durable() < seq {
+		return false, false
+	}
+	// Asked last: a failure settles units too, and may have come in between.
+	return true, seq <= a.lost.Load() && seq > a.kept.Load()
+}
 
 // Err returns why the log takes no more writes, nil while it does.
 func (a *AOF) Err() error {

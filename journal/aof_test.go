@@ -112,6 +112,34 @@ func TestFlips(t *testing.T) {
 	}
 }
 
+// TestFateOfAFailedWrite asks for the fate of a unit while its write fails.
+func TestFateOfAFailedWrite(t *testing.T) {
+	for seed := range uint64(1000) {
+		l := newLife(seed)
+		if err := l.load(); err != nil {
+			t.Fatal(err)
+		}
+		l.log.SetPolicy(Always)
+		l.begin()
+		l.append()
+		seq := l.log.appended.Load()
+		told := make(chan bool)
+		go func() {
+			for {
+				if settled, lost := l.log.Fate(seq); settled {
+					told <- lost
+					return
+				}
+			}
+		}()
+		l.disk.full = true
+		l.log.write()
+		if !<-told {
+			t.Fatalf("seed %d: a unit whose write has failed counts as kept", seed)
+		}
+	}
+}
+
 func prefix(got, want []string) bool {
 	if len(got) > len(want) {
 		return false

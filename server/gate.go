@@ -18,22 +18,29 @@ func (x *Session) Held() bool {
 	if x.gate == 0 {
 		return false
 	}
-	if aof := x.srv.persist.aof; aof != nil && aof.Lost(x.gate) {
+	settled, lost := x.fate()
+	if !settled {
+		x.srv.gate.add(x)
+		// The log may have moved on before the session stood in the list.
+		if settled, lost = x.fate(); !settled {
+			return true
+		}
+		x.srv.gate.remove(x)
+	}
+	if lost {
 		x.conn.Kill() // whether it will be there after a crash is unknown
 		return true
 	}
-	if x.srv.journal.Durable() >= x.gate {
-		x.gate = 0
-		return false
+	x.gate = 0
+	return false
+}
+
+// fate tells what has become of the newest record that the output depends on.
+func (x *Session) fate() (settled, lost bool) {
+	if aof := x.srv.persist.aof; aof != nil {
+		return aof.Fate(x.gate)
 	}
-	x.srv.gate.add(x)
-	// The log may have moved on before the session stood in the list.
-	if x.srv.journal.Durable() >= x.gate {
-		x.srv.gate.remove(x)
-		x.gate = 0
-		return false
-	}
-	return true
+	return x.srv.journal.Durable() >= x.gate, false
 }
 
 func (g *gateState) add(x *Session) {

@@ -97,9 +97,7 @@ func failingDisk(t *testing.T, dir, call, inject string, lasting bool, refused *
 		}
 	}
 	all.Wait()
-	if !p.came.Load() {
-		t.Error("the fault has not come")
-	}
+	await(t, "the fault in what strace wrote", p.came.Load)
 	if err := exec.Command("kill", "-KILL", pid).Run(); err != nil {
 		t.Fatal(err)
 	}
