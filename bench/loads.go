@@ -23,6 +23,7 @@ type load struct {
 	requests int
 	bar      float64 // ratio demanded at the loop door
 	redcon   float64 // and at the redcon door; 0: none
+	cpuBar   float64 // ratio of processor time a request allowed at the loop door; 0: any
 
 	prepare func(p *process) error // before each run, not measured; or nil
 }
@@ -32,6 +33,12 @@ func test(name, test string, clients, pipeline, requests int, bar, redcon float6
 		name: name, command: strings.TrimSuffix(strings.ToLower(strings.Split(test, "_")[0]), " "), requests: requests, bar: bar, redcon: redcon,
 		args: []string{"-t", test, "-c", strconv.Itoa(clients), "-P", strconv.Itoa(pipeline)},
 	}
+}
+
+// within bounds the processor time of a request too.
+func (l load) within(cpuBar float64) load {
+	l.cpuBar = cpuBar
+	return l
 }
 
 func custom(name, command string, pipeline, requests int, bar float64, args ...string) load {
@@ -47,8 +54,8 @@ var quickLoads = slices.Concat([]load{
 }, collectionLoads(1, 1.2))
 
 var fullLoads = slices.Concat([]load{
-	test("SET", "set", 50, 1, 100_000, 1, 0),
-	test("GET", "get", 50, 1, 100_000, 1, 0),
+	test("SET", "set", 50, 1, 100_000, 1, 0).within(1),
+	test("GET", "get", 50, 1, 100_000, 1, 0).within(1),
 	test("SET, pipeline 16", "set", 50, 16, 600_000, 1.7, 1),
 	test("GET, pipeline 16", "get", 50, 16, 800_000, 1.7, 1),
 	test("INCR, pipeline 16", "incr", 50, 16, 800_000, 1.7, 1),
@@ -75,6 +82,12 @@ func (l load) measure(ours, theirs *process, pairs int, door string) (row, error
 	}
 	r.ours, r.theirs = median(speed[0]), median(speed[1])
 	r.cpu = fmt.Sprintf("%.2f / %.2f µs", median(cpu[0]), median(cpu[1]))
+	if share := median(cpu[0]) / median(cpu[1]); l.cpuBar > 0 && door == "loop" {
+		r.cpu += fmt.Sprintf(", ratio %.2f, bar ≤ %.2f", share, l.cpuBar)
+		if share > l.cpuBar {
+			r.cpu += " **above**"
+		}
+	}
 	return r, nil
 }
 

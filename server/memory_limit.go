@@ -191,7 +191,7 @@ func (s *Server) tuneCollector(live int64) {
 // one, a sixteenth at least, and none has run for a while: after a burst nothing
 // is allocated that would start one, and the memory would stay taken.
 const (
-	growthWorthIt = 3 << 20
+	growthWorthIt = 1 << 20
 	calmFor       = 2 * time.Second
 )
 
