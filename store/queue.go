@@ -17,9 +17,9 @@ import (
 // publication.
 //
 // A message with a timer (a lease's deadline, a delay, a time-to-live) has a
-// ticket, and the tickets form a heap: no operation costs more than O(log n)
-// for each message it touches, and nothing is walked to find what is due.
-// Messages stand outside the Go heap, by number.
+// ticket, and the tickets of a state form a heap: no operation costs more than
+// O(log n) for each message it touches, and nothing is walked to find what is
+// due. Messages stand outside the Go heap, by number.
 //
 // What a method decides it writes into a QueueLog too, as operations that Apply
 // repeats: replay needs no clock. A queue is guarded by the lock of its key's
@@ -676,16 +676,18 @@ func (q *Queue) Extend(receipt []byte, deadline, now int64, log *QueueLog) bool 
 
 // Due returns when the next timer fires, or ids can be forgotten, in unix
 // milliseconds; 0 = never.
-func (q *Queue) Due() int64 { return earlier(q.tickets.due(), q.seen.due()) }
+func (q *Queue) Due() int64 {
+	_, due := q.tickets.first()
+	return earlier(due, q.seen.due())
+}
 
 // Fire does what is due, for at most budget messages, and reports how many.
 func (q *Queue) Fire(now int64, budget int, log *QueueLog) (fired int) {
 	for ; fired < budget; fired++ {
-		due := q.tickets.due()
+		at, due := q.tickets.first()
 		if due == 0 || due > now {
 			break
 		}
-		at := q.tickets.heap[0]
 		t := q.tickets.at(at)
 		m := q.message(t.seq)
 		switch {
@@ -749,17 +751,16 @@ func (q *Queue) purge(s QueueState) {
 		q.filled, q.count[Ready] = 0, 0
 		return
 	}
-	q.tickets.each(func(at uint32, t *ticket) {
-		if t.state != s {
-			return
-		}
+	for h := q.tickets.heaps[s]; len(h) > 0; h = q.tickets.heaps[s] {
+		at := h[len(h)-1]
+		t := q.tickets.at(at)
 		if s == Unacked {
 			q.disown(at)
 			q.workers.list[t.consumer].unacked--
 		}
 		q.erase(t.seq)
 		q.tickets.free(at)
-	})
+	}
 	q.count[s] = 0
 }
 

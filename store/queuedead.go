@@ -244,13 +244,8 @@ func (q *Queue) Peek(s QueueState, visit func(Message) bool) {
 	case Dead:
 		q.DeadLetters(0, visit)
 	default:
-		left := q.count[s]
-		for i := 0; left > 0; i++ {
-			t := q.tickets.at(q.tickets.heap[i])
-			if t.state != s {
-				continue
-			}
-			if left--; !visit(Message{m: q.message(t.seq), State: s}) {
+		for _, at := range q.tickets.heaps[s] {
+			if !visit(Message{m: q.message(q.tickets.at(at).seq), State: s}) {
 				return
 			}
 		}

@@ -40,7 +40,7 @@ func (q *Queue) appendTo(dst []byte) []byte {
 	for p := range q.ready {
 		q.appendRing(&w, &q.ready[p])
 	}
-	q.tickets.each(func(_ uint32, t *ticket) {
+	q.tickets.each(func(t *ticket) {
 		w.op(byte(t.state), t.seq, uint64(t.when), uint64(t.consumer))
 	})
 	w.op(byte(Dead), uint64(q.count[Dead]))

@@ -387,35 +387,41 @@ type ticket struct {
 	live     bool
 }
 
-// tickets is a table of tickets and a 4-ary heap of them by time.
+// tickets is a table of tickets and, for each state, a 4-ary heap of them by
+// time: those in one state are found without a look at the others.
 type tickets struct {
 	slots  []ticket
 	unused []uint32
-	heap   []uint32
+	heaps  [Dead][]uint32 // of messages that are ready, unacked and delayed
 }
 
 func (t *tickets) at(i uint32) *ticket { return &t.slots[i] }
 
-// each visits the live tickets in order of number; visit may free or change the
-// one it sees.
-func (t *tickets) each(visit func(i uint32, v *ticket)) {
-	for i := 0; i < len(t.slots); i++ {
+// each visits the live tickets in order of number.
+func (t *tickets) each(visit func(v *ticket)) {
+	for i := range t.slots {
 		if t.slots[i].live {
-			visit(uint32(i), &t.slots[i])
+			visit(&t.slots[i])
 		}
 	}
 }
 
 func (t *tickets) bytes() int64 {
-	return int64(cap(t.slots))*int64(unsafe.Sizeof(ticket{})) + int64(cap(t.unused)+cap(t.heap))*4
+	n := int64(cap(t.slots))*int64(unsafe.Sizeof(ticket{})) + int64(cap(t.unused))*4
+	for _, h := range t.heaps {
+		n += int64(cap(h)) * 4
+	}
+	return n
 }
 
-// due returns the earliest time, 0 if there is none.
-func (t *tickets) due() int64 {
-	if len(t.heap) == 0 {
-		return 0
+// first returns the earliest ticket and its time, 0 if there is none.
+func (t *tickets) first() (i uint32, when int64) {
+	for _, h := range t.heaps {
+		if len(h) > 0 && (when == 0 || t.slots[h[0]].when < when) {
+			i, when = h[0], t.slots[h[0]].when
+		}
 	}
-	return t.slots[t.heap[0]].when
+	return i, when
 }
 
 // take makes a ticket and returns its number.
@@ -426,84 +432,106 @@ func (t *tickets) take(v ticket) uint32 {
 	} else {
 		t.slots = append(t.slots, ticket{})
 	}
-	v.live, v.place = true, uint32(len(t.heap))
-	t.slots[i] = v
-	t.heap = append(t.heap, i)
-	t.up(v.place, i)
+	t.enter(i, v)
 	return i
 }
 
 // change replaces a live ticket.
 func (t *tickets) change(i uint32, v ticket) {
+	if old := &t.slots[i]; old.state != v.state {
+		t.leave(i)
+		t.enter(i, v)
+		return
+	}
 	v.live, v.place = true, t.slots[i].place
 	t.slots[i] = v
-	t.fix(v.place, i)
+	t.fix(t.heaps[v.state], v.place, i)
 }
 
 func (t *tickets) reschedule(i uint32, when int64) {
-	t.slots[i].when = when
-	t.fix(t.slots[i].place, i)
+	v := &t.slots[i]
+	v.when = when
+	t.fix(t.heaps[v.state], v.place, i)
 }
 
 // free gives a ticket up; all memory goes with the last one.
 func (t *tickets) free(i uint32) {
-	at := t.slots[i].place
+	t.leave(i)
 	t.slots[i] = ticket{}
-	n := uint32(len(t.heap) - 1)
-	last := t.heap[n]
-	t.heap = t.heap[:n]
-	if at != n {
-		t.fix(at, last)
-	}
-	if n == 0 {
+	if len(t.unused)+1 == len(t.slots) {
 		*t = tickets{}
 		return
 	}
 	t.unused = append(t.unused, i)
 }
 
-func (t *tickets) put(at, i uint32) {
-	t.heap[at] = i
+// enter puts v in a slot, and in its state's heap.
+func (t *tickets) enter(i uint32, v ticket) {
+	h := append(t.heaps[v.state], i)
+	t.heaps[v.state] = h
+	v.live, v.place = true, uint32(len(h)-1)
+	t.slots[i] = v
+	t.up(h, v.place, i)
+}
+
+// leave takes a ticket out of its state's heap.
+func (t *tickets) leave(i uint32) {
+	at, state := t.slots[i].place, t.slots[i].state
+	h := t.heaps[state]
+	n := uint32(len(h) - 1)
+	last := h[n]
+	h = h[:n]
+	t.heaps[state] = h
+	switch {
+	case n == 0:
+		t.heaps[state] = nil
+	case at != n:
+		t.fix(h, at, last)
+	}
+}
+
+func (t *tickets) put(h []uint32, at, i uint32) {
+	h[at] = i
 	t.slots[i].place = at
 }
 
-func (t *tickets) fix(at, i uint32) {
-	if at > 0 && t.slots[i].when < t.slots[t.heap[(at-1)/arity]].when {
-		t.up(at, i)
+func (t *tickets) fix(h []uint32, at, i uint32) {
+	if at > 0 && t.slots[i].when < t.slots[h[(at-1)/arity]].when {
+		t.up(h, at, i)
 	} else {
-		t.down(at, i)
+		t.down(h, at, i)
 	}
 }
 
-func (t *tickets) up(at, i uint32) {
+func (t *tickets) up(h []uint32, at, i uint32) {
 	for at > 0 {
 		parent := (at - 1) / arity
-		if t.slots[t.heap[parent]].when <= t.slots[i].when {
+		if t.slots[h[parent]].when <= t.slots[i].when {
 			break
 		}
-		t.put(at, t.heap[parent])
+		t.put(h, at, h[parent])
 		at = parent
 	}
-	t.put(at, i)
+	t.put(h, at, i)
 }
 
-func (t *tickets) down(at, i uint32) {
-	n := uint32(len(t.heap))
+func (t *tickets) down(h []uint32, at, i uint32) {
+	n := uint32(len(h))
 	for {
 		child := at*arity + 1
 		if child >= n {
 			break
 		}
 		for k := child + 1; k < min(at*arity+arity+1, n); k++ {
-			if t.slots[t.heap[k]].when < t.slots[t.heap[child]].when {
+			if t.slots[h[k]].when < t.slots[h[child]].when {
 				child = k
 			}
 		}
-		if t.slots[i].when <= t.slots[t.heap[child]].when {
+		if t.slots[i].when <= t.slots[h[child]].when {
 			break
 		}
-		t.put(at, t.heap[child])
+		t.put(h, at, h[child])
 		at = child
 	}
-	t.put(at, i)
+	t.put(h, at, i)
 }
