@@ -51,6 +51,7 @@ func TestFlags(t *testing.T) {
 		{[]string{"--maxmemory", "3k", "--client-query-buffer-limit", "2m"}, map[string]string{"maxmemory": "3000", "client-query-buffer-limit": "2000000"}},
 		{[]string{"--hz", "5000"}, map[string]string{"hz": "500"}},
 		{[]string{"--rate-limit-exempt", "10.1.2.3/8", "::1"}, map[string]string{"rate-limit-exempt": "10.0.0.0/8 ::1/128"}},
+		{[]string{"--rate-limit-exempt", "::ffff:198.51.100.0/120", "::ffff:192.0.2.7"}, map[string]string{"rate-limit-exempt": "198.51.100.0/24 192.0.2.7/32"}},
 		{[]string{"--latency-tracking-info-percentiles", ""}, map[string]string{"latency-tracking-info-percentiles": ""}},
 	} {
 		c, _, err := Load(tc.args, nil)

@@ -409,6 +409,9 @@ func (v networks) set(c *Config, s string) error {
 			}
 			p = netip.PrefixFrom(a, a.BitLen())
 		}
+		if p.Addr().Is4In6() && p.Bits() >= 96 { // peers are compared unmapped
+			p = netip.PrefixFrom(p.Addr().Unmap(), p.Bits()-96)
+		}
 		all = append(all, p.Masked())
 	}
 	*v.at(c) = all

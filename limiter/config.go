@@ -90,23 +90,3 @@ func (c *Config) Validate() error {
 	}
 	return nil
 }
-
-// ParseExempt reads address ranges; a bare address is a range of one.
-func ParseExempt(words []string) ([]netip.Prefix, error) {
-	out := make([]netip.Prefix, 0, len(words))
-	for _, w := range words {
-		p, err := netip.ParsePrefix(w)
-		if err != nil {
-			a, aerr := netip.ParseAddr(w)
-			if aerr != nil {
-				return nil, fmt.Errorf("rate-limit-exempt: '%s' is not an address range such as 10.0.0.0/8 or fd00::/8", w)
-			}
-			p = netip.PrefixFrom(a, a.BitLen())
-		}
-		if p.Addr().Is4In6() && p.Bits() >= 96 {
-			p = netip.PrefixFrom(p.Addr().Unmap(), p.Bits()-96)
-		}
-		out = append(out, p.Masked())
-	}
-	return out, nil
-}

@@ -319,9 +319,8 @@ func TestZonedAndMappedPeersShareABucket(t *testing.T) {
 
 func TestExemptAndUnix(t *testing.T) {
 	c := on(1, 1)
-	var err error
-	if c.Exempt, err = ParseExempt([]string{"127.0.0.0/8", "2001:db8::/32", "192.0.2.7", "::ffff:198.51.100.0/120"}); err != nil {
-		t.Fatal(err)
+	for _, p := range []string{"127.0.0.0/8", "2001:db8::/32", "192.0.2.7/32", "198.51.100.0/24"} {
+		c.Exempt = append(c.Exempt, netip.MustParsePrefix(p))
 	}
 	l := New(c)
 	for _, a := range []string{"127.0.0.1", "::ffff:127.0.0.9", "2001:db8:1::1", "192.0.2.7", "198.51.100.200"} {
@@ -650,9 +649,6 @@ func TestValidateNamesOptionAndBounds(t *testing.T) {
 		t.Error(err)
 	}
 	if _, err := ParseAction("drop"); err == nil || !strings.Contains(err.Error(), "reject, delay, close") {
-		t.Error(err)
-	}
-	if _, err := ParseExempt([]string{"10.0.0.0/33"}); err == nil || !strings.Contains(err.Error(), "10.0.0.0/33") {
 		t.Error(err)
 	}
 }
