@@ -404,9 +404,15 @@ func (l *load) subscribe() (group *sync.WaitGroup, stop func()) {
 					return err
 				}
 			}
+			w.conn.SetDeadline(time.Time{}) // until it is stopped
 			for {
 				if _, err := w.message(); err != nil {
-					return nil // stopped
+					select {
+					case <-stopped:
+						return nil
+					default:
+						return fmt.Errorf("%q: %w", r, err)
+					}
 				}
 			}
 		})
