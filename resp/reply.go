@@ -314,14 +314,6 @@ func (r *Reply) Len() int { return len(r.buf) - r.off }
 // Bytes returns the bytes owed, aliasing the buffer until the next append.
 func (r *Reply) Bytes() []byte { return r.buf[r.off:] }
 
-// Take hands the bytes owed over to the caller and forgets them.
-func (r *Reply) Take() []byte {
-	b := r.buf[r.off:]
-	r.buf, r.off = nil, 0
-	r.refit()
-	return b
-}
-
 // keptBuffer is the largest buffer that a drained Reply keeps.
 const keptBuffer = 64 << 10
 

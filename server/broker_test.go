@@ -40,7 +40,9 @@ func (r *reader) turn() string {
 	for _, task := range tasks {
 		task()
 	}
-	return string(r.out.Take())
+	got := string(r.out.Bytes())
+	r.out.Reset()
+	return got
 }
 
 func newReader(b *broker) *reader {
@@ -55,7 +57,7 @@ func wire(words ...string) string {
 	for _, w := range words {
 		out.BulkString(w)
 	}
-	return string(out.Take())
+	return string(out.Bytes())
 }
 
 func wire3(words ...string) string { return ">" + wire(words...)[1:] }

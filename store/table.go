@@ -289,15 +289,6 @@ func (t *table) put(key, value []byte) (e elem, created bool) {
 	return e, true
 }
 
-// setValue replaces the value of e and returns its reference then.
-func (t *table) setValue(e elem, value []byte) elem {
-	if t.overwrite(e, value) {
-		return e
-	}
-	p, _ := t.placeOf(e)
-	return t.exchange(p, value)
-}
-
 // exchange gives the element that the index holds at p another value. It
 // reclaims first, so as not to move what it returns.
 func (t *table) exchange(p place, value []byte) elem {

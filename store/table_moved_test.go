@@ -24,8 +24,8 @@ func TestTableKeepsWhatItReturns(t *testing.T) {
 			}
 		default:
 			if e := tab.find(key); e != 0 {
-				if e = tab.setValue(e, make([]byte, rnd.IntN(4)*50)); e != tab.find(key) {
-					t.Fatalf("write %d: setValue returned %d, find %d", i, e, tab.find(key))
+				if e, _ = tab.put(key, make([]byte, rnd.IntN(4)*50)); e != tab.find(key) {
+					t.Fatalf("write %d: put over it returned %d, find %d", i, e, tab.find(key))
 				}
 			}
 		}
