@@ -122,7 +122,7 @@ func (s *Server) openData() error {
 	if c.AppendOnly || len(c.Save) > 0 {
 		lock, err := p.disk.Lock(lockName)
 		if err != nil {
-			return fmt.Errorf("the data directory %s cannot be used: %w", c.Dir, err)
+			return fmt.Errorf("the data directory %s cannot be used: %w; --dir names another", c.Dir, err)
 		}
 		p.lock = lock
 	}
@@ -299,9 +299,9 @@ func (s *Server) rewriteLocked() error {
 		p.aof.Start()
 	}
 	rewrite.Commands = o.Record != nil
-	err = rewrite.Commit(func(w io.Writer) error {
-		return s.writeCut(&p.rewrite, snapshot, syncSome(w, s.Config().AOFRewriteIncrementalFsync))
-	})
+	err = rewrite.Commit(syncSome(s.Config().AOFRewriteIncrementalFsync, func(w io.Writer) error {
+		return s.writeCut(&p.rewrite, snapshot, w)
+	}))
 	if err != nil {
 		return err
 	}
