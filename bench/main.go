@@ -118,7 +118,7 @@ func table(o options, door string) (below int, err error) {
 		}
 		below += r.print()
 	}
-	for _, m := range otherRows(o.full) {
+	for _, m := range otherRows(o.full, door) {
 		if !strings.Contains(m.name, o.only) {
 			continue
 		}
@@ -137,12 +137,15 @@ type otherRow struct {
 	run  func(options, string) (row, error)
 }
 
-func otherRows(full bool) []otherRow {
+func otherRows(full bool, door string) []otherRow {
 	rows := []otherRow{
 		{"memory a key", keyMemory}, {"memory an idle connection", idleConnections}, {"marking", marking}, {"scrape", scraping},
 	}
 	rows = append(rows, collectionMemory(full)...)
 	rows = append(rows, queueRows(full)...)
+	if door == "loop" { // files do not depend on the door
+		rows = append(rows, durabilityRows(full)...)
+	}
 	if full {
 		rows = append(rows, otherRow{"PUBLISH to 100 subscribers", publishing}, otherRow{"p99.9", tailLatency})
 	}

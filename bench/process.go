@@ -19,6 +19,7 @@ type process struct {
 	addr string
 	port string
 	dir  string
+	keep bool         // stop leaves dir
 	said bytes.Buffer // its standard error; complete after stop
 	idle []net.Conn   // open until stop
 }
@@ -47,15 +48,20 @@ func freeAddress() (string, error) {
 }
 
 func start(binary string, env, args []string) (*process, error) {
+	dir, err := os.MkdirTemp("", "bench")
+	if err != nil {
+		return nil, err
+	}
+	return startIn(dir, binary, env, args)
+}
+
+// startIn returns once the server listens, whether it is loading or not.
+func startIn(dir, binary string, env, args []string) (*process, error) {
 	addr, err := freeAddress()
 	if err != nil {
 		return nil, err
 	}
 	_, port, _ := net.SplitHostPort(addr)
-	dir, err := os.MkdirTemp("", "bench")
-	if err != nil {
-		return nil, err
-	}
 	args = append(args, "--port", port, "--bind", "127.0.0.1", "--dir", dir, "--maxclients", "12000", "--loglevel", "warning")
 	p := &process{cmd: exec.Command(binary, args...), addr: addr, port: port, dir: dir}
 	p.cmd.Env = append(os.Environ(), env...)
@@ -77,7 +83,9 @@ func start(binary string, env, args []string) (*process, error) {
 func (p *process) stop() {
 	p.cmd.Process.Kill()
 	p.cmd.Wait()
-	os.RemoveAll(p.dir)
+	if !p.keep {
+		os.RemoveAll(p.dir)
+	}
 	for _, c := range p.idle {
 		c.Close()
 	}

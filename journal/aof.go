@@ -35,6 +35,7 @@ type AOF struct {
 	appended atomic.Uint64 // newest unit; changes under mu
 	written  atomic.Uint64 // … handed to the system
 	synced   atomic.Uint64 // … on disk
+	enough   atomic.Uint64 // unit from which on a sync under Always does not wait, see gathering
 	lost     atomic.Uint64 // newest unit of a failed write
 	kept     atomic.Uint64 // newest durable unit before the first of them
 	broken   atomic.Pointer[error]
@@ -56,6 +57,8 @@ type AOF struct {
 	named    int        // how many of its increments a manifest on disk may name
 	bases    int        // number of the newest base that was tried
 	syncing  sync.Mutex // held over a sync; taken before io
+
+	gather gathering
 
 	wake chan struct{}
 	stop chan struct{}
@@ -84,7 +87,9 @@ const keptBatch = 4 << 20
 // NewAOF returns a log on a disk; failed is called with each failure to write or
 // sync, from any goroutine, with no lock held.
 func NewAOF(d Disk, f Files, failed func(error)) *AOF {
-	return &AOF{disk: d, files: f, failed: failed, notify: func() {}, watch: func(Op, int, time.Duration) {}, db: -1, wake: make(chan struct{}, 1)}
+	a := &AOF{disk: d, files: f, failed: failed, notify: func() {}, watch: func(Op, int, time.Duration) {}, db: -1, wake: make(chan struct{}, 1)}
+	a.gather.a = a
+	return a
 }
 
 // SetPolicy changes when the log is synced.
@@ -192,13 +197,15 @@ func (a *AOF) Err() error {
 func (a *AOF) Size() (all, base int64) { return a.size.Load(), a.baseSize.Load() }
 
 // Flush implements Log. Under Always it leaves the writing to whoever syncs, so
-// that one sync serves many.
+// that one sync serves many; see gathering.
 func (a *AOF) Flush() {
 	if a.appended.Load() == a.written.Load() {
 		return
 	}
 	if Policy(a.policy.Load()) == Always {
-		a.poke()
+		if a.appended.Load() >= a.enough.Load() && !a.gather.here() {
+			a.poke()
+		}
 		return
 	}
 	a.write()
@@ -351,20 +358,23 @@ func (a *AOF) tell(err error) {
 // Start runs the goroutine that syncs.
 func (a *AOF) Start() {
 	a.stop = make(chan struct{})
+	late := a.gather.begin()
 	a.done.Add(1)
 	go func() {
 		defer a.done.Done()
 		tick := time.NewTicker(time.Second)
 		defer tick.Stop()
+		defer a.gather.end()
 		for {
 			select {
 			case <-a.stop:
 				return
 			case <-a.wake:
 				if Policy(a.policy.Load()) == Always {
-					a.write()
-					a.sync()
+					a.gather.commit()
 				}
+			case <-late:
+				a.gather.giveUp()
 			case <-tick.C:
 				a.write()
 				if Policy(a.policy.Load()) != Never {
