@@ -47,22 +47,28 @@ func custom(name, command string, pipeline, requests int, bar float64, args ...s
 
 var quickLoads = slices.Concat([]load{
 	test("SET", "set", 50, 1, 60_000, 0.95, 0),
-	test("GET", "get", 50, 1, 60_000, 0.95, 0),
+	test("GET", "get", 50, 1, 60_000, 0.95, 0).after(strings64),
 	test("SET, pipeline 16", "set", 50, 16, 400_000, 1.5, 1),
-	test("GET, pipeline 16", "get", 50, 16, 500_000, 1.5, 1),
-	test("GET, pipeline 100, 8 connections", "get", 8, 100, 1_000_000, 2, 0),
+	test("GET, pipeline 16", "get", 50, 16, 500_000, 1.5, 1).after(strings64),
+	test("GET, pipeline 100, 8 connections", "get", 8, 100, 1_000_000, 2, 0).after(strings64),
 }, collectionLoads(1, 1.2))
 
 var fullLoads = slices.Concat([]load{
 	test("SET", "set", 50, 1, 100_000, 1, 0).within(1),
-	test("GET", "get", 50, 1, 100_000, 1, 0).within(1),
+	test("GET", "get", 50, 1, 100_000, 1, 0).within(1).after(strings64),
 	test("SET, pipeline 16", "set", 50, 16, 600_000, 1.7, 1),
-	test("GET, pipeline 16", "get", 50, 16, 800_000, 1.7, 1),
+	test("GET, pipeline 16", "get", 50, 16, 800_000, 1.7, 1).after(strings64),
 	test("INCR, pipeline 16", "incr", 50, 16, 800_000, 1.7, 1),
-	test("GET, pipeline 100, 8 connections", "get", 8, 100, 1_500_000, 2.3, 0),
+	test("GET, pipeline 100, 8 connections", "get", 8, 100, 1_500_000, 2.3, 0).after(strings64),
 	test("RPOP, pipeline 16", "rpop", 50, 16, 3*members, 1.3, 0).after(list("mylist", 3*members)),
 	custom("EVAL of ten calls", "eval", 1, 20_000, 0.5, "eval", "for i=1,10 do redis.call('incr', KEYS[1]) end return 1", "1", "counter:__rand_int__"),
 }, collectionLoads(3, 1.3), moreCollectionLoads(1.2))
+
+// strings64 sets the keys that GET of redis-benchmark asks for.
+func strings64(p *process) error {
+	value := strings.Repeat("v", 64)
+	return p.fill(members, func(b []byte, i int) []byte { return command(b, "SET", fmt.Sprintf("key:%012d", i), value) })
+}
 
 func (l load) measure(ours, theirs *process, pairs int, door string) (row, error) {
 	r := row{name: l.name, unit: "req/s", bar: l.bar}

@@ -25,6 +25,9 @@ while kill -0 $profile 2>/dev/null; do
 	pipe hget myhash element:__rand_int__
 	pipe sismember myset element:__rand_int__
 	pipe zadd zset:__rand_int__ __rand_int__ element:__rand_int__
+	pipe zadd scores __rand_int__ element:__rand_int__
+	pipe zrange scores 0 9
+	pipe pfadd visitors element:__rand_int__
 	pipe xadd stream:__rand_int__ '*' field xxxxxxxxxxxxxxxx
 	pipe lpush list:__rand_int__ xxxxxxxxxxxxxxxx
 	pipe xadd mystream '*' field xxxxxxxxxxxxxxxx
