@@ -1,6 +1,7 @@
 package server
 
 import (
+	"errors"
 	"fmt"
 	"io"
 	"time"
@@ -23,6 +24,7 @@ func (s *Server) snapshotOptions(base bool) store.SnapshotOptions {
 		"used-mem", fmt.Sprint(s.usedMemory()), "aof-base", isBase, "synap-ver", s.opts.Version,
 	}}
 	o.Pause = func() { time.Sleep(savePause) }
+	o.Start = stepBack
 	if base && !c.AOFUseRDBPreamble {
 		o.Record = journal.AppendRecord
 	}
@@ -39,7 +41,7 @@ func (s *Server) saveNow(tx *store.Tx) error {
 	p.saving.Lock()
 	defer p.saving.Unlock()
 	c, o := s.Config(), s.snapshotOptions(false)
-	write := func(w io.Writer) error { return tx.WriteSnapshot(o, syncSome(w, c.RDBSaveIncrementalFsync)) }
+	write := func(w io.Writer) error { return tx.WriteSnapshot(o, w) }
 	dirty := s.counters.dirty.Load()
 	if tx == nil {
 		p.cutting.Lock()
@@ -50,12 +52,12 @@ func (s *Server) saveNow(tx *store.Tx) error {
 		tx.Unlock()
 		defer snapshot.Close()
 		write = func(w io.Writer) error {
-			return s.writeCut(&p.save, snapshot, syncSome(w, c.RDBSaveIncrementalFsync))
+			return s.writeCut(&p.save, snapshot, w)
 		}
 	}
 	err := c.MakeDir()
 	if err == nil {
-		err = journal.WriteFile(journal.Dir(c.Dir), c.DBFileName, write)
+		err = journal.WriteFile(journal.Dir(c.Dir), c.DBFileName, syncSome(c.RDBSaveIncrementalFsync, write))
 	}
 	if err != nil {
 		s.log.Error("no snapshot was written", "file", c.DBFileName, "error", err)
@@ -82,7 +84,12 @@ func (s *Server) writeCut(st *saveState, snapshot *store.Snapshot, w io.Writer) 
 	p := &s.persist
 	p.current.Store(snapshot)
 	p.setPolicy()
-	err := snapshot.Save(w)
+	saved := make(chan error)
+	go func() {
+		stepBack()
+		saved <- snapshot.Save(w)
+	}()
+	err := <-saved
 	p.current.Store(nil)
 	p.setPolicy()
 	_, _, early := snapshot.Progress()
@@ -107,28 +114,48 @@ func (p *persistence) setPolicy() {
 // end does not wait for all of them.
 const syncEvery = 32 << 20
 
-// syncSome returns w, syncing as it is written if on.
-func syncSome(w io.Writer, on bool) io.Writer {
-	f, ok := w.(interface{ Sync() error })
-	if !on || !ok {
-		return w
+// syncSome returns write, syncing as the file is written if on.
+func syncSome(on bool, write func(io.Writer) error) func(io.Writer) error {
+	return func(w io.Writer) error {
+		f, ok := w.(interface{ Sync() error })
+		if !on || !ok {
+			return write(w)
+		}
+		steady := &steadyWriter{w: w, sync: f.Sync}
+		return errors.Join(write(steady), steady.wait())
 	}
-	return &steadyWriter{w: w, sync: f.Sync}
 }
 
+// steadyWriter syncs beside what is written next. The end of the file is synced
+// by whoever gives it its name.
 type steadyWriter struct {
-	w    io.Writer
-	sync func() error
-	n    int // bytes since the last sync
+	w      io.Writer
+	sync   func() error
+	n      int        // bytes since the last sync began
+	synced chan error // of the sync that runs; nil: none
 }
 
 func (w *steadyWriter) Write(b []byte) (int, error) {
 	n, err := w.w.Write(b)
 	if w.n += n; err == nil && w.n >= syncEvery {
 		w.n = 0
-		err = w.sync()
+		if w.synced != nil {
+			err = <-w.synced
+		}
+		synced := make(chan error, 1)
+		w.synced = synced
+		go func() { synced <- w.sync() }()
 	}
 	return n, err
+}
+
+// wait returns how the last sync ended.
+func (w *steadyWriter) wait() (err error) {
+	if w.synced != nil {
+		err = <-w.synced
+		w.synced = nil
+	}
+	return err
 }
 
 // endSave takes note of how a snapshot ended.
