@@ -2,8 +2,7 @@ package server
 
 import (
 	"runtime"
-
-	"golang.org/x/sys/unix"
+	"syscall"
 )
 
 // saveNice is the priority of a thread that writes a snapshot: whoever answers
@@ -14,5 +13,5 @@ const saveNice = 10
 // it.
 func stepBack() {
 	runtime.LockOSThread()
-	_ = unix.Setpriority(unix.PRIO_PROCESS, unix.Gettid(), saveNice) // only speed hangs on it
+	_ = syscall.Setpriority(syscall.PRIO_PROCESS, syscall.Gettid(), saveNice) // only speed hangs on it
 }
