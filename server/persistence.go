@@ -299,9 +299,9 @@ func (s *Server) rewriteLocked() error {
 		p.aof.Start()
 	}
 	rewrite.Commands = o.Record != nil
-	err = rewrite.Commit(syncSome(s.Config().AOFRewriteIncrementalFsync, func(w io.Writer) error {
-		return s.writeCut(&p.rewrite, snapshot, w)
-	}))
+	err = rewrite.Commit(func(w io.Writer) error {
+		return s.writeCut(&p.rewrite, snapshot, syncSome(w, s.Config().AOFRewriteIncrementalFsync))
+	})
 	if err != nil {
 		return err
 	}

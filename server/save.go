@@ -1,7 +1,6 @@
 package server
 
 import (
-	"errors"
 	"fmt"
 	"io"
 	"time"
@@ -24,7 +23,6 @@ func (s *Server) snapshotOptions(base bool) store.SnapshotOptions {
 		"used-mem", fmt.Sprint(s.usedMemory()), "aof-base", isBase, "synap-ver", s.opts.Version,
 	}}
 	o.Pause = func() { time.Sleep(savePause) }
-	o.Start = stepBack
 	if base && !c.AOFUseRDBPreamble {
 		o.Record = journal.AppendRecord
 	}
@@ -41,7 +39,7 @@ func (s *Server) saveNow(tx *store.Tx) error {
 	p.saving.Lock()
 	defer p.saving.Unlock()
 	c, o := s.Config(), s.snapshotOptions(false)
-	write := func(w io.Writer) error { return tx.WriteSnapshot(o, w) }
+	write := func(w io.Writer) error { return tx.WriteSnapshot(o, syncSome(w, c.RDBSaveIncrementalFsync)) }
 	dirty := s.counters.dirty.Load()
 	if tx == nil {
 		p.cutting.Lock()
@@ -52,12 +50,12 @@ func (s *Server) saveNow(tx *store.Tx) error {
 		tx.Unlock()
 		defer snapshot.Close()
 		write = func(w io.Writer) error {
-			return s.writeCut(&p.save, snapshot, w)
+			return s.writeCut(&p.save, snapshot, syncSome(w, c.RDBSaveIncrementalFsync))
 		}
 	}
 	err := c.MakeDir()
 	if err == nil {
-		err = journal.WriteFile(journal.Dir(c.Dir), c.DBFileName, syncSome(c.RDBSaveIncrementalFsync, write))
+		err = journal.WriteFile(journal.Dir(c.Dir), c.DBFileName, write)
 	}
 	if err != nil {
 		s.log.Error("no snapshot was written", "file", c.DBFileName, "error", err)
@@ -84,12 +82,7 @@ func (s *Server) writeCut(st *saveState, snapshot *store.Snapshot, w io.Writer) 
 	p := &s.persist
 	p.current.Store(snapshot)
 	p.setPolicy()
-	saved := make(chan error)
-	go func() {
-		stepBack()
-		saved <- snapshot.Save(w)
-	}()
-	err := <-saved
+	err := snapshot.Save(w)
 	p.current.Store(nil)
 	p.setPolicy()
 	_, _, early := snapshot.Progress()
@@ -114,48 +107,28 @@ func (p *persistence) setPolicy() {
 // end does not wait for all of them.
 const syncEvery = 32 << 20
 
-// syncSome returns write, syncing as the file is written if on.
-func syncSome(on bool, write func(io.Writer) error) func(io.Writer) error {
-	return func(w io.Writer) error {
-		f, ok := w.(interface{ Sync() error })
-		if !on || !ok {
-			return write(w)
-		}
-		steady := &steadyWriter{w: w, sync: f.Sync}
-		return errors.Join(write(steady), steady.wait())
+// syncSome returns w, syncing as it is written if on.
+func syncSome(w io.Writer, on bool) io.Writer {
+	f, ok := w.(interface{ Sync() error })
+	if !on || !ok {
+		return w
 	}
+	return &steadyWriter{w: w, sync: f.Sync}
 }
 
-// steadyWriter syncs beside what is written next. The end of the file is synced
-// by whoever gives it its name.
 type steadyWriter struct {
-	w      io.Writer
-	sync   func() error
-	n      int        // bytes since the last sync began
-	synced chan error // of the sync that runs; nil: none
+	w    io.Writer
+	sync func() error
+	n    int // bytes since the last sync
 }
 
 func (w *steadyWriter) Write(b []byte) (int, error) {
 	n, err := w.w.Write(b)
 	if w.n += n; err == nil && w.n >= syncEvery {
 		w.n = 0
-		if w.synced != nil {
-			err = <-w.synced
-		}
-		synced := make(chan error, 1)
-		w.synced = synced
-		go func() { synced <- w.sync() }()
+		err = w.sync()
 	}
 	return n, err
-}
-
-// wait returns how the last sync ended.
-func (w *steadyWriter) wait() (err error) {
-	if w.synced != nil {
-		err = <-w.synced
-		w.synced = nil
-	}
-	return err
 }
 
 // endSave takes note of how a snapshot ended.

@@ -94,9 +94,6 @@ func (s *Snapshot) Save(w io.Writer) error {
 	walked.Add(1)
 	go func() {
 		defer walked.Done()
-		if s.o.Start != nil {
-			s.o.Start()
-		}
 		s.walk()
 	}()
 	file := &snapshotFile{o: s.o, to: w}

@@ -39,7 +39,6 @@ type SnapshotOptions struct {
 	Plain  bool     // strings are not compressed
 	Unsure bool     // no checksum
 	Pause  func()   // called now and then, with no lock held; nil: the snapshot takes a processor for itself
-	Start  func()   // called by each goroutine of Save that begins; or nil
 	// Record, if it is set, makes the snapshot a list of commands that make the
 	// data anew: it appends one to dst, own if Redis 7.0 does not know it.
 	Record func(dst []byte, own bool, args ...[]byte) []byte

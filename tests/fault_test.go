@@ -47,7 +47,7 @@ func TestFailingDisk(t *testing.T) {
 			t.Error("no write was refused in any run")
 		}
 	})
-	calls := map[string]int{"fsync": *flagFaults, "write": *flagFaults, "openat": min(*flagFaults, 12), "renameat": min(*flagFaults, 4), "ftruncate": 1}
+	calls := map[string]int{"fdatasync": *flagFaults, "fsync": min(*flagFaults, 12), "write": *flagFaults, "openat": min(*flagFaults, 12), "renameat": min(*flagFaults, 4), "ftruncate": 1}
 	for call, last := range calls {
 		for n := 1; n <= last; n++ {
 			e, lasting := []string{"EIO", "ENOSPC"}[n%2], n%4 >= 2
@@ -74,7 +74,7 @@ func failingDisk(t *testing.T, dir, call, inject string, lasting bool, refused *
 		ledgers[i] = &faultLedger{key: "list:" + strconv.Itoa(i), acked: map[int]bool{}}
 	}
 	p := startTraced(t, dir, call, inject)
-	if call != "fsync" && call != "write" { // there may be too few of them
+	if call != "fdatasync" && call != "write" { // there may be too few of them
 		p.came.Store(true)
 	}
 	if p.refused {
