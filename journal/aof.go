@@ -203,7 +203,7 @@ func (a *AOF) Flush() {
 		return
 	}
 	if Policy(a.policy.Load()) == Always {
-		if a.appended.Load() >= a.enough.Load() && !a.gather.here() {
+		if a.appended.Load() >= a.enough.Load() {
 			a.poke()
 		}
 		return

@@ -5,7 +5,7 @@ import (
 	"time"
 )
 
-// gathering decides when the next sync under Always begins, and where.
+// gathering decides when the next sync under Always begins.
 //
 // Writers who wait for a sync send the next command when they are answered. A
 // sync that began with the first of them would make all others wait for the one
@@ -14,23 +14,16 @@ import (
 // long as it took. When they do not come in time, the next syncs begin at once:
 // after each such failure twice as many, since a timer may be late by a multiple
 // of a sync.
-//
-// While the disk is quick, whoever completes the group syncs on the spot: to hand
-// a sync of 300 µs over to another thread and to be woken costs as much again.
-// While it is slow, the log's own goroutine does it, and readers go on.
 type gathering struct {
 	a *AOF
 
-	mu       sync.Mutex // guards what follows; held over a sync, taken before all locks of the log
-	running  bool
-	late     *time.Timer   // when not to wait any longer
-	took     time.Duration // by the last sync, its write included
-	failures int           // in a row
-	hurry    int           // syncs that are yet to begin at once
+	mu       sync.Mutex  // guards what follows; held over a sync, taken before all locks of the log
+	late     *time.Timer // when not to wait any longer
+	failures int         // in a row
+	hurry    int         // syncs that are yet to begin at once
 }
 
 const (
-	quickSync    = time.Millisecond
 	patienceMost = 10 * time.Millisecond
 	failuresMost = 6
 )
@@ -42,29 +35,14 @@ func (g *gathering) begin() <-chan time.Time {
 	g.late = time.NewTimer(time.Hour)
 	g.late.Stop()
 	g.a.enough.Store(0)
-	g.running, g.took = true, quickSync
 	return g.late.C
 }
 
 func (g *gathering) end() {
 	g.mu.Lock()
 	defer g.mu.Unlock()
-	g.running = false
 	g.late.Stop()
 	g.a.enough.Store(0)
-}
-
-// here syncs on the spot, unless that may take long or somebody is at it.
-func (g *gathering) here() bool {
-	if !g.mu.TryLock() {
-		return false
-	}
-	defer g.mu.Unlock()
-	if !g.running || g.took >= quickSync || g.a.broken.Load() != nil {
-		return false
-	}
-	g.sync()
-	return true
 }
 
 // commit writes and syncs what there is.
@@ -84,12 +62,12 @@ func (g *gathering) sync() {
 	before, start := a.synced.Load(), time.Now()
 	a.write()
 	a.sync()
-	g.took = time.Since(start)
+	took := time.Since(start)
 	synced := a.synced.Load()
 	writers := a.appended.Load() - before // those it served, and those who came meanwhile
 	if g.hurry == 0 && writers > 1 && a.broken.Load() == nil {
 		a.enough.Store(synced + writers)
-		g.late.Reset(min(g.took, patienceMost))
+		g.late.Reset(min(took, patienceMost))
 		return
 	}
 	g.hurry = max(g.hurry-1, 0)
