@@ -3,6 +3,7 @@ package journal
 import (
 	"bytes"
 	"fmt"
+	"hash/crc32"
 	"io"
 	"strconv"
 	"strings"
@@ -14,7 +15,9 @@ import (
 //	file appendonly.aof.1.base.rdb seq 1 type b
 //	file appendonly.aof.1.incr.aof seq 1 type i
 //
-// Type h is history: a file that is no longer needed.
+// Type h is history: a file that is no longer needed. Ours end in a line that a
+// Redis passes over, #CRC:<CRC-32C of the lines before it>: one bit would make
+// an increment history.
 
 // Manifest is which files make up a log: the base, if any, then the increments
 // in their order. Names are those in the log's directory.
@@ -39,7 +42,21 @@ func (m *Manifest) format() []byte {
 	for i, name := range m.Increments {
 		fmt.Fprintf(&b, "file %s seq %d type i\n", quoteName(name), m.incrementNo-len(m.Increments)+1+i)
 	}
+	fmt.Fprintf(&b, "%s%08x\n", crcLine, crc32.Checksum(b.Bytes(), castagnoli))
 	return b.Bytes()
+}
+
+// checkManifest compares a manifest with its checksum, if it has one.
+func checkManifest(text []byte) error {
+	at := bytes.LastIndex(text, []byte("\n"+crcLine)) + 1
+	if at == 0 {
+		return nil // a Redis has written it
+	}
+	sum, err := strconv.ParseUint(string(bytes.TrimSpace(text[at+len(crcLine):])), 16, 32)
+	if err != nil || uint32(sum) != crc32.Checksum(text[:at], castagnoli) {
+		return fmt.Errorf("its checksum is wrong; if you changed it yourself, remove the line that begins with %s", crcLine)
+	}
+	return nil
 }
 
 // quoteName writes a name as one word.
@@ -54,6 +71,9 @@ func quoteName(name string) string {
 // about to be begun.
 func parseManifest(text []byte) (Manifest, error) {
 	var m Manifest
+	if err := checkManifest(text); err != nil {
+		return m, err
+	}
 	for n, line := range strings.Split(strings.TrimSuffix(string(text), "\n"), "\n") {
 		if strings.HasPrefix(line, "#") {
 			continue

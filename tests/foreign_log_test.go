@@ -112,6 +112,14 @@ func (f *foreignLoader) load(log string) (map[string]keyState, error) {
 	if f.srv == nil {
 		f.dir = f.t.TempDir()
 		f.srv = startRedis(f.t, [][2]string{{"dir", f.dir}, {"appendonly", "yes"}, {"appendfsync", "no"}})
+		c, err := dial(f.srv.network, f.srv.addr, 2)
+		if err != nil {
+			return nil, err
+		}
+		defer c.close()
+		if v, err := c.do("PING"); err != nil || v.text != "PONG" { // it has begun a log of its own
+			return nil, fmt.Errorf("a Redis does not start: %v %s", err, v.render())
+		}
 	}
 	in := filepath.Join(f.dir, "appendonlydir")
 	if err := os.RemoveAll(in); err != nil {

@@ -85,7 +85,8 @@ var damages = []struct {
 	{"increment missing", removed(logFile("2.incr.aof")), "yes", []string{"appendonly.aof.2.incr.aof"}},
 	{"increment changed in the middle", changed(logFile("2.incr.aof"), func(b []byte) []byte { b[60] ^= 1; return b }), "yes", []string{"appendonly.aof.2.incr.aof"}},
 	{"manifest missing", removed(logFile("manifest")), "yes", []string{"appendonly.aof.manifest is missing, but", "is there"}},
-	{"manifest with another file", changed(logFile("manifest"), func(b []byte) []byte { return bytes.ReplaceAll(b, []byte("2.base"), []byte("7.base")) }), "yes", []string{"appendonly.aof.7.base.rdb"}},
+	{"manifest with another file", changed(logFile("manifest"), func(b []byte) []byte { return bytes.ReplaceAll(b, []byte("2.base"), []byte("7.base")) }), "yes", []string{"appendonly.aof.manifest is damaged: its checksum is wrong; if you changed it yourself, remove the line that begins with #CRC:"}},
+	{"manifest with another file, of a Redis", changed(logFile("manifest"), func([]byte) []byte { return []byte("file appendonly.aof.7.base.rdb seq 7 type b\n") }), "yes", []string{"appendonly.aof.7.base.rdb"}},
 	{"manifest of something else", changed(logFile("manifest"), func([]byte) []byte { return []byte("a text\n") }), "yes", []string{"appendonly.aof.manifest is damaged: line 1 is not valid"}},
 	{"a file in place of the directory", func(dir string) error {
 		if err := os.RemoveAll(filepath.Join(dir, "appendonlydir")); err != nil {
