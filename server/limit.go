@@ -1,6 +1,8 @@
 package server
 
 import (
+	"time"
+
 	"synap/command"
 	"synap/config"
 	"synap/limiter"
@@ -54,14 +56,25 @@ func (x *Session) limit(w *worker, cmd *command.Command, args [][]byte) (resp.Ne
 	}
 	switch x.srv.limiter.Action() {
 	case limiter.Delay:
-		x.srv.limiter.Delayed(retry)
-		return x.parkRequest(parkDelay, w.last+int64(retry), args), true
+		return x.delay(w.last, retry, args), true
 	case limiter.Close:
 		x.closing = true
 		return x.refuse(w, cmd, resp.Error(x.srv.limiter.Message(retry))), true
 	default:
 		return x.refuse(w, cmd, resp.Error(x.srv.limiter.Message(retry))), true
 	}
+}
+
+// delay runs args anew when retry has passed since now, and notes how long that
+// really took: a loop's timers go by milliseconds.
+func (x *Session) delay(now int64, retry time.Duration, args [][]byte) resp.Next {
+	next := x.parkRequest(parkDelay, now+int64(retry), args)
+	run := x.parked.wake
+	x.parked.wake = func() resp.Next {
+		x.srv.limiter.Delayed(time.Duration(resp.Monotonic() - now))
+		return run()
+	}
+	return next
 }
 
 // cost is what a request takes from the bucket.
