@@ -54,15 +54,18 @@ func (x *Session) limit(w *worker, cmd *command.Command, args [][]byte) (resp.Ne
 	if ok {
 		return resp.Continue, false
 	}
+	return x.overLimit(w, cmd, args, retry), true
+}
+
+// overLimit does what option rate-limit-action says.
+func (x *Session) overLimit(w *worker, cmd *command.Command, args [][]byte, retry time.Duration) resp.Next {
 	switch x.srv.limiter.Action() {
 	case limiter.Delay:
-		return x.delay(w.last, retry, args), true
+		return x.delay(w.last, retry, args)
 	case limiter.Close:
 		x.closing = true
-		return x.refuse(w, cmd, resp.Error(x.srv.limiter.Message(retry))), true
-	default:
-		return x.refuse(w, cmd, resp.Error(x.srv.limiter.Message(retry))), true
 	}
+	return x.refuse(w, cmd, resp.Error(x.srv.limiter.Message(retry)))
 }
 
 // delay runs args anew when retry has passed since now, and notes how long that
